@@ -1,0 +1,16 @@
+import { defineBuildConfig } from "obuild/config";
+
+export default defineBuildConfig({
+  entries: [
+    // Everything that runs in a user's server stays file by file, so that a bundler can drop what
+    // it does not need and directives keep a line of their own.
+    {
+      type: "transform",
+      input: "./src",
+      outDir: "./dist",
+      filter: (path: string) =>
+        !/^(build\/|nitro\.ts|config\.ts)/.test(path.replace(/^.*\/src\//, "")),
+    },
+    { type: "bundle", input: "./src/nitro.ts" },
+  ],
+});

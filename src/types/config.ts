@@ -1,0 +1,152 @@
+import type { LoadBalancer, Server, ServerRegistry } from "./server.ts";
+
+/** Names of the balancers that come with the package. */
+export type LoadBalancerType =
+  | "least-load"
+  | "power-of-two"
+  | "random"
+  | "round-robin"
+  | "sticky"
+  | "weighted";
+
+/** A fixed list of servers, kept in the process's memory. */
+export interface InMemoryRegistryConfig {
+  type: "in-memory";
+  servers: Server[];
+}
+
+/** A registry written out, a class name (`InMemoryServerRegistry`), or a path to a module of your own. */
+export type RegistryConfig = InMemoryRegistryConfig | (string & {});
+
+/** A balancer by type or class name (`LeastLoadLoadBalancer`), or a path to a module of your own. */
+export type LoadBalancerConfig = { type: LoadBalancerType } | LoadBalancerType | (string & {});
+
+/** Discovered runners, served by this app itself. */
+export interface RunnersConfig {
+  /**
+   * Globs from the app's root.
+   * @default ["runners/**\/*.ts", "src/runners/**\/*.ts"]
+   */
+  pattern?: string | string[];
+  /** Region this app answers for. */
+  region?: string;
+  /**
+   * Where the runner API is mounted.
+   * @default "/api/runner"
+   */
+  route?: string;
+  /**
+   * Milliseconds one runner may take.
+   * @default 30000
+   */
+  timeout?: number;
+}
+
+/** How servers are probed. */
+export interface HealthCheckConfig {
+  /**
+   * Milliseconds between two `GET {url}/info`.
+   * @default 10000
+   */
+  interval?: number;
+  /**
+   * Milliseconds until a probe is given up.
+   * @default 2000
+   */
+  timeout?: number;
+}
+
+/** When a server's circuit opens, and for how long. */
+export interface CircuitConfig {
+  /**
+   * Failures in a row that open it.
+   * @default 3
+   */
+  failures?: number;
+  /**
+   * Milliseconds until one probe is let through.
+   * @default 10000
+   */
+  cooldown?: number;
+}
+
+/** How a job is tried. */
+export interface ExecutionConfig {
+  /**
+   * Attempts a job gets, each on another server where there is one.
+   * @default 3
+   */
+  attempts?: number;
+  /**
+   * Milliseconds one attempt may take.
+   * @default 300000
+   */
+  timeout?: number;
+  /**
+   * Milliseconds a job waits for a server with room before it fails.
+   * @default 60000
+   */
+  wait?: number;
+}
+
+/** The `orchestrator` key of `nitro.config.ts`. */
+export interface OrchestratorConfig {
+  /**
+   * Globs of workflow files from the app's root.
+   * @default ["workflows/**\/*.ts", "src/workflows/**\/*.ts"]
+   */
+  pattern?: string | string[];
+  /**
+   * Where the API is mounted.
+   * @default "/api/orchestrator"
+   */
+  route?: string;
+  /** The runner servers. Without it `ORCHESTRATOR_REGISTRY`, then `PLAYWRIGHT_RUNNERS`, is read at start. */
+  registry?: RegistryConfig;
+  /**
+   * Without it `ORCHESTRATOR_LOAD_BALANCER` is read at start.
+   * @default "least-load"
+   */
+  loadBalancer?: LoadBalancerConfig;
+  /** Serves the `'use runner'` functions of this app; off when absent. */
+  runners?: RunnersConfig;
+  /** Probes of the servers; `false` leaves only what attempts show. */
+  healthCheck?: HealthCheckConfig | false;
+  circuit?: CircuitConfig;
+  execution?: ExecutionConfig;
+}
+
+/** A registry as resolved: plain data, or a module to import. */
+export type ResolvedRegistry =
+  | { type: "env" }
+  | { type: "in-memory"; servers: Server[] }
+  | { type: "module"; path: string };
+
+/** A balancer as resolved. */
+export type ResolvedLoadBalancer =
+  | { type: "env" }
+  | { type: "module"; path: string }
+  | { type: LoadBalancerType };
+
+/** The configuration as resolved: defaults filled in, checked, plain JSON. Runtime code sees only this. */
+export interface OrchestratorOptions {
+  pattern: string[];
+  route: string;
+  registry: ResolvedRegistry;
+  loadBalancer: ResolvedLoadBalancer;
+  runners:
+    | (Required<Omit<RunnersConfig, "pattern" | "region">> & {
+        pattern: string[];
+        region?: string;
+      })
+    | false;
+  healthCheck: Required<HealthCheckConfig> | false;
+  circuit: Required<CircuitConfig>;
+  execution: Required<ExecutionConfig>;
+}
+
+/** What a module named in `registry` may export as its default. */
+export type RegistryModule = ServerRegistry | (() => Promise<ServerRegistry> | ServerRegistry);
+
+/** What a module named in `loadBalancer` may export as its default. */
+export type LoadBalancerModule = LoadBalancer | (() => LoadBalancer | Promise<LoadBalancer>);
