@@ -1,0 +1,234 @@
+import type {
+  LoadBalancer,
+  SelectedServer,
+  ServerRegistry,
+  ServerStatus,
+} from "../types/server.ts";
+import { OrchestratorError } from "./errors.ts";
+import type { Leases } from "./leases.ts";
+import { createLines } from "./line.ts";
+import { firstOf, type Sleep } from "./sleep.ts";
+
+/** Milliseconds a place is held for a job that has not started, and beyond an attempt's timeout. */
+export const leaseTtl = 30_000;
+
+/** Milliseconds between two looks while waiting: a registry cannot say when a circuit closes. */
+const lookEvery = 250;
+
+/** What a server is chosen with. */
+export interface PlacementOptions {
+  registry: ServerRegistry;
+  loadBalancer: LoadBalancer;
+  leases: Leases;
+  /** Milliseconds a job waits for room. */
+  wait: number;
+  now: () => number;
+  random: () => number;
+  sleep: Sleep;
+}
+
+/** Which server a job may go to. */
+export interface SelectOptions {
+  /** Any region when absent. */
+  region?: string;
+  /** What `sticky` hashes. */
+  key?: string;
+  /** Ids of servers not to take. */
+  exclude?: readonly string[];
+  /** Instead of the configured one. */
+  loadBalancer?: LoadBalancer;
+  /** Ends the wait for room. */
+  signal?: AbortSignal;
+}
+
+/** Finds room for jobs. */
+export interface Placement {
+  /** Servers whose circuit lets work through, whether or not they have room just now. */
+  available(region?: string): Promise<ServerStatus[]>;
+  /** Takes a place on one of the given servers, or of all, and waits for room where there is none. */
+  select(
+    servers: readonly { id: string }[] | undefined,
+    options?: SelectOptions,
+  ): Promise<SelectedServer>;
+  /** Takes a place where there is room now. */
+  selectNow(options: SelectOptions): Promise<SelectedServer | undefined>;
+  /** Takes over the place held on that very server, else takes one there, else selects in its region. */
+  claim(server: { id: string; leaseId?: string }, options?: SelectOptions): Promise<SelectedServer>;
+}
+
+/** Chooses servers by what the registry, the leases and the balancer say, in that order. */
+export function createPlacement(options: PlacementOptions): Placement {
+  const { registry, leases, now, random } = options;
+  const lines = createLines();
+
+  async function list(region?: string): Promise<ServerStatus[]> {
+    const servers = await registry.list(region === undefined ? undefined : { region });
+    return servers.map((server) =>
+      Object.assign({}, server, { inFlight: leases.count(server.id) }),
+    );
+  }
+
+  /** The registered servers of these ids; what else a caller passes, such as a url, is not used. */
+  async function idsOf(servers: readonly { id: string }[]): Promise<string[]> {
+    const known = await registry.list();
+    const ids = new Set(known.map(({ id }) => id));
+    const unknown = servers.find(({ id }) => !ids.has(id));
+    if (unknown) throw unknownServer(unknown.id, known);
+    return servers.map(({ id }) => id);
+  }
+
+  async function candidates(
+    ids: readonly string[] | undefined,
+    { region, exclude = [] }: SelectOptions,
+  ): Promise<ServerStatus[]> {
+    const servers = await list(region);
+    return servers.filter(({ id }) => (!ids || ids.includes(id)) && !exclude.includes(id));
+  }
+
+  /** No await between counting, choosing and leasing, so that jobs of one moment see each other. */
+  function take(
+    servers: readonly ServerStatus[],
+    select: SelectOptions,
+  ): SelectedServer | undefined {
+    const roomy = servers.filter((server) => mayWork(server) && hasRoom(server));
+    if (roomy.length === 0) return undefined;
+    const balancer = select.loadBalancer ?? options.loadBalancer;
+    const picked = balancer.select(roomy, { now: now(), random, key: select.key });
+    const lease = picked && leases.acquire(picked.id, { ttl: leaseTtl, capacity: picked.capacity });
+    return lease && selected(picked, lease.id);
+  }
+
+  /** A place on that very server, the one that is held for the caller if it still is. */
+  function occupy(server: ServerStatus, leaseId: string | undefined): SelectedServer | undefined {
+    const terms = { ttl: leaseTtl, capacity: server.capacity };
+    const held = leaseId === undefined ? undefined : leases.takeOver(leaseId, server.id, leaseTtl);
+    const lease = held ?? leases.acquire(server.id, terms);
+    if (!lease) return undefined;
+    const others = leases.count(server.id) - 1;
+    if (mayWork({ ...server, inFlight: others })) return selected(server, lease.id);
+    leases.release(lease.id);
+    return undefined;
+  }
+
+  async function waitForRoom(
+    ids: readonly string[] | undefined,
+    select: SelectOptions,
+    key: string,
+  ): Promise<SelectedServer> {
+    const deadline = now() + options.wait;
+    const pause = (ms: number) => (signal: AbortSignal) => options.sleep(ms, signal);
+    const place = lines.join(key);
+    try {
+      await firstOf(select.signal, () => place.turn, pause(options.wait));
+      for (;;) {
+        select.signal?.throwIfAborted();
+        const servers = await candidates(ids, select);
+        const server = take(servers, select);
+        if (server) return server;
+        const left = deadline - now();
+        if (servers.length === 0 || left <= 0) throw await unavailable(servers, select);
+        await firstOf(
+          select.signal,
+          (signal) => leases.released(signal),
+          pause(Math.min(left, lookEvery)),
+        );
+      }
+    } finally {
+      place.leave();
+    }
+  }
+
+  async function unavailable(
+    servers: readonly ServerStatus[],
+    { region }: SelectOptions,
+  ): Promise<OrchestratorError> {
+    const regions = [...new Set((await registry.list()).map((server) => server.region))];
+    return noServer(servers, region, regions);
+  }
+
+  return {
+    async available(region) {
+      return (await list(region)).filter(mayWork);
+    },
+    async select(servers, select = {}) {
+      select.signal?.throwIfAborted();
+      const ids = servers && (await idsOf(servers));
+      const key = JSON.stringify([select.region, ids, select.exclude]);
+      const direct = lines.has(key) ? undefined : take(await candidates(ids, select), select);
+      return direct ?? waitForRoom(ids, select, key);
+    },
+    async selectNow(select) {
+      return take(await candidates(undefined, select), select);
+    },
+    async claim({ id, leaseId }, select) {
+      const servers = await list();
+      const server = servers.find((one) => one.id === id);
+      if (!server) throw unknownServer(id, servers);
+      return (
+        occupy(server, leaseId) ?? this.select(undefined, { ...select, region: server.region })
+      );
+    },
+  };
+}
+
+function selected(status: ServerStatus, leaseId: string): SelectedServer {
+  const { id, url, region, weight, capacity } = status;
+  return {
+    id,
+    url,
+    region,
+    ...(weight !== undefined && { weight }),
+    ...(capacity !== undefined && { capacity }),
+    leaseId,
+  };
+}
+
+/** A half-open circuit lets one job through, as its probe. */
+function mayWork({ circuit, inFlight }: ServerStatus): boolean {
+  return circuit === "closed" || (circuit === "half-open" && inFlight === 0);
+}
+
+function hasRoom({ inFlight, capacity = Infinity }: ServerStatus): boolean {
+  return inFlight < capacity;
+}
+
+function unknownServer(server: string, servers: readonly { id: string }[]): OrchestratorError {
+  const known = servers.map(({ id }) => id);
+  const list = known.join(", ") || "none";
+  return new OrchestratorError(
+    "UNKNOWN_SERVER",
+    `Unknown server "${server}". Known servers: ${list}`,
+    {
+      data: { server, known },
+    },
+  );
+}
+
+function noServer(
+  servers: readonly ServerStatus[],
+  region: string | undefined,
+  regions: readonly string[],
+): OrchestratorError {
+  const shut = servers.filter((server) => server.circuit !== "closed");
+  const full = servers.filter((server) => server.circuit === "closed");
+  const reasons = [
+    ...full.map(({ id, inFlight, capacity }) => `${id} is full (${inFlight} of ${capacity})`),
+    ...shut.map(({ id, circuit, lastError }) =>
+      [`the circuit of ${id} is ${circuit}`, ...(lastError ? [`(${lastError})`] : [])].join(" "),
+    ),
+  ];
+  const none = `none registered (regions: ${regions.join(", ") || "none"})`;
+  return new OrchestratorError(
+    "NO_SERVER_AVAILABLE",
+    `No runner servers available${region === undefined ? "" : ` for region ${region}`}: ${reasons.join("; ") || none}`,
+    {
+      retryable: true,
+      data: {
+        ...(region !== undefined && { region }),
+        regions,
+        full: full.map(({ id }) => id),
+        circuitOpen: shut.map(({ id }) => id),
+      },
+    },
+  );
+}

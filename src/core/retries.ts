@@ -1,0 +1,111 @@
+import type { ExecutionConfig } from "../types/config.ts";
+import type { Attempt, JobResult, RunnerJob } from "../types/run.ts";
+import type { SelectedServer } from "../types/server.ts";
+import type { RunAttempt } from "./attempt.ts";
+import { backoff } from "./backoff.ts";
+import { type ErrorCode, isOrchestratorError, OrchestratorError } from "./errors.ts";
+import type { Placement, SelectOptions } from "./placement.ts";
+import type { Sleep } from "./sleep.ts";
+
+/** Whose job it is, and what ends it. */
+export interface ExecuteContext {
+  runId: string;
+  jobId: string;
+  /** Aborts the attempt in flight; `execute` then rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** What retries are made with. */
+export interface RetriesOptions {
+  placement: Placement;
+  attempt: RunAttempt;
+  execution: Required<ExecutionConfig>;
+  now: () => number;
+  random: () => number;
+  sleep: Sleep;
+}
+
+/** Tries a job, first on the given server, until it is answered or may not be tried again. */
+export type RunJob = (
+  server: { id: string; leaseId?: string },
+  job: RunnerJob,
+  context: ExecuteContext,
+) => Promise<JobResult>;
+
+/** Retries that prefer servers not tried yet, and wait before they ask one again. */
+export function createRetries(options: RetriesOptions): RunJob {
+  const { placement, execution, now, random } = options;
+
+  /** The next server of the region: one not tried yet at once, else, after a pause, any. */
+  async function nextServer(
+    select: SelectOptions,
+    attempts: readonly Attempt[],
+    retryAfter = 0,
+  ): Promise<SelectedServer> {
+    const untried = { ...select, exclude: attempts.map(({ server }) => server) };
+    const fresh = await placement.selectNow(untried);
+    if (fresh) return fresh;
+    const pause = Math.max(backoff(attempts.length, { random }), retryAfter);
+    // A server may ask for any time; a job waits for it no longer than it would for room.
+    await options.sleep(Math.min(pause, execution.wait), select.signal);
+    select.signal?.throwIfAborted();
+    return (await placement.selectNow(untried)) ?? placement.select(undefined, select);
+  }
+
+  return async (given, job, { runId, jobId, signal }) => {
+    const startedAt = now();
+    const attempts: Attempt[] = [];
+    const key = job.url ?? jobId;
+    let server = await placement.claim(given, { key, signal });
+    for (;;) {
+      const number = attempts.length + 1;
+      const end = await options.attempt({ server, job, runId, jobId, number, signal });
+      attempts.push(end.record);
+      if ("reply" in end) {
+        return {
+          jobId,
+          server: server.id,
+          region: job.region ?? server.region,
+          results: end.reply.results,
+          attempts,
+          durationMs: now() - startedAt,
+        };
+      }
+      const { error } = end;
+      if (!error.retryable || number >= execution.attempts) throw failure(jobId, attempts, error);
+      const { region } = server;
+      try {
+        server = await nextServer({ region, key, signal }, attempts, error.retryAfter);
+      } catch (cause) {
+        throw noFurtherServer(cause) ? failure(jobId, attempts, error, cause.message) : cause;
+      }
+    }
+  };
+}
+
+function noFurtherServer(error: unknown): error is OrchestratorError {
+  return isOrchestratorError(error) && error.code === "NO_SERVER_AVAILABLE";
+}
+
+/** What a job failed with, all its attempts told. */
+function failure(
+  jobId: string,
+  attempts: readonly Attempt[],
+  last: OrchestratorError,
+  note?: string,
+): OrchestratorError {
+  const reasons = attempts.map(({ server, error }) => `${server}: ${error?.message}`);
+  if (note !== undefined) reasons.push(note);
+  const count = attempts.length === 1 ? "1 attempt" : `${attempts.length} attempts`;
+  return new OrchestratorError(
+    failureCode(attempts, last),
+    `Job ${jobId} failed after ${count}: ${reasons.join("; ")}`,
+    { data: { ...last.data, jobId, attempts }, cause: last },
+  );
+}
+
+function failureCode(attempts: readonly Attempt[], last: OrchestratorError): ErrorCode {
+  if (!last.retryable) return last.code;
+  const timedOut = attempts.every(({ error }) => error?.code === "SERVER_TIMEOUT");
+  return timedOut ? "SERVER_TIMEOUT" : "ATTEMPTS_EXHAUSTED";
+}

@@ -1,0 +1,95 @@
+import type { CircuitConfig } from "../types/config.ts";
+import type { AttemptOutcome, Server, ServerRegistry, ServerStatus } from "../types/server.ts";
+import { afterFailure, type Circuit, circuitState, closedCircuit } from "./circuit.ts";
+import { validateServer, validateServers } from "./server-config.ts";
+
+/** What an in-memory registry starts with. */
+export interface InMemoryServerRegistryOptions {
+  servers: Server[];
+  /** When circuits open: by default after 3 failures in a row, for 10 s. */
+  circuit?: CircuitConfig;
+  /**
+   * What error messages call the list.
+   * @default "servers"
+   */
+  path?: string;
+  /** Epoch milliseconds. */
+  now?: () => number;
+}
+
+/** What is known of one server. */
+interface Entry {
+  server: Server;
+  circuit: Circuit;
+  load?: number;
+  lastSeenAt?: number;
+  lastError?: string;
+}
+
+/**
+ * Servers kept in this process's memory. It knows nothing of jobs in flight: its `inFlight` is 0,
+ * and the dispatcher fills it in from its leases.
+ *
+ * @throws OrchestratorError `CONFIG_INVALID` for a server that is not valid, naming its path
+ */
+export class InMemoryServerRegistry implements ServerRegistry {
+  readonly #entries = new Map<string, Entry>();
+  readonly #circuit: Required<CircuitConfig>;
+  readonly #now: () => number;
+
+  constructor(options: InMemoryServerRegistryOptions) {
+    this.#circuit = {
+      failures: options.circuit?.failures ?? 3,
+      cooldown: options.circuit?.cooldown ?? 10_000,
+    };
+    this.#now = options.now ?? Date.now;
+    for (const server of validateServers(options.servers, options.path)) {
+      this.#entries.set(server.id, { server, circuit: closedCircuit });
+    }
+  }
+
+  async list(filter: { region?: string } = {}): Promise<ServerStatus[]> {
+    return [...this.#entries.values()]
+      .filter(({ server }) => filter.region === undefined || server.region === filter.region)
+      .map((entry) => this.#statusOf(entry));
+  }
+
+  /** A server that comes back under its id starts with a closed circuit. */
+  async register(server: Server): Promise<void> {
+    const valid = validateServer(server);
+    this.#entries.set(valid.id, {
+      server: valid,
+      circuit: closedCircuit,
+      lastSeenAt: this.#now(),
+    });
+  }
+
+  async deregister(id: string): Promise<void> {
+    this.#entries.delete(id);
+  }
+
+  async heartbeat(id: string, state: { load?: number } = {}): Promise<void> {
+    const entry = this.#entries.get(id);
+    if (!entry) return;
+    entry.lastSeenAt = this.#now();
+    if (state.load !== undefined) entry.load = state.load;
+  }
+
+  async report(id: string, outcome: AttemptOutcome): Promise<void> {
+    const entry = this.#entries.get(id);
+    if (!entry) return;
+    if (outcome.ok) {
+      entry.circuit = closedCircuit;
+      entry.lastSeenAt = this.#now();
+      delete entry.lastError;
+    } else {
+      entry.circuit = afterFailure(entry.circuit, this.#now(), this.#circuit);
+      entry.lastError = outcome.error;
+    }
+  }
+
+  #statusOf({ server, circuit, ...known }: Entry): ServerStatus {
+    const state = circuitState(circuit, this.#now(), this.#circuit);
+    return { ...server, ...known, circuit: state, inFlight: 0 };
+  }
+}

@@ -1,0 +1,50 @@
+/** Waits that many milliseconds, or until the signal aborts; never rejects. */
+export type Sleep = (ms: number, signal?: AbortSignal) => Promise<void>;
+
+/** The longest delay a timer takes; a longer one would fire at once. */
+const longest = 2 ** 31 - 1;
+
+/** A `Sleep` on the global timer. */
+export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  return timer(ms, signal, true);
+}
+
+/** A `Sleep` that does not keep the process alive. */
+export function idleSleep(ms: number, signal?: AbortSignal): Promise<void> {
+  return timer(ms, signal, false);
+}
+
+/** Waits for the first of several things, then aborts the signal the others were given. */
+export async function firstOf(
+  signal: AbortSignal | undefined,
+  ...waits: ((signal: AbortSignal) => Promise<unknown>)[]
+): Promise<void> {
+  const over = new AbortController();
+  const abort = (): void => over.abort();
+  const aborted = new Promise<void>((resolve) => {
+    over.signal.addEventListener("abort", () => resolve());
+  });
+  signal?.addEventListener("abort", abort);
+  if (signal?.aborted) abort();
+  try {
+    await Promise.race([aborted, ...waits.map((wait) => wait(over.signal))]);
+  } finally {
+    signal?.removeEventListener("abort", abort);
+    abort();
+  }
+}
+
+function timer(ms: number, signal: AbortSignal | undefined, keepAlive: boolean): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
+    const end = (): void => {
+      clearTimeout(handle);
+      signal?.removeEventListener("abort", end);
+      resolve();
+    };
+    const handle = setTimeout(end, Math.min(ms, longest));
+    signal?.addEventListener("abort", end);
+    // Only Node's timers know `unref`.
+    if (!keepAlive) (handle as unknown as { unref?: () => void }).unref?.();
+  });
+}

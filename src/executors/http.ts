@@ -1,0 +1,175 @@
+import { isOrchestratorError, OrchestratorError } from "../core/errors.ts";
+import type { Probe } from "../core/health-check.ts";
+import { isPlainObject, sanitizeResults } from "../core/runner-result.ts";
+import type { ExecuteRequest, Executor } from "../types/executor.ts";
+import type { RunnerExecuteReply } from "../types/runner.ts";
+import type { Server } from "../types/server.ts";
+import { parseBody, readText, responseError } from "./http-response.ts";
+
+/** How runner servers are called. */
+export interface HttpOptions {
+  /**
+   * Instead of the global `fetch`, which gives up a response whose headers, or the next part of whose
+   * body, take more than 300 s, whatever a job's timeout says. For longer jobs pass undici's own
+   * with an `Agent({headersTimeout: 0, bodyTimeout: 0})`.
+   */
+  fetch?: typeof globalThis.fetch;
+  /**
+   * Bytes of a response at most.
+   * @default 5242880
+   */
+  maxResponseBytes?: number;
+  /** Sent with every request, such as an `Authorization` the servers ask for. */
+  headers?: Record<string, string>;
+}
+
+/** Milliseconds a timer takes at most; a longer one would fire at once. */
+const longestTimeout = 2 ** 31 - 1;
+
+/**
+ * Executes jobs by `POST {url}/execute`.
+ *
+ * Rejects with `SERVER_UNREACHABLE`, `SERVER_TIMEOUT`, `SERVER_ERROR`, `SERVER_REJECTED`,
+ * `INVALID_RESPONSE`, `RESPONSE_TOO_LARGE`, or the server's own `RUNNER_NOT_FOUND`,
+ * `INPUT_VALIDATION_FAILED` and `EXECUTION_FAILED`; with the signal's reason when it aborts.
+ */
+export function createHttpExecutor(options: HttpOptions = {}): Executor {
+  return {
+    name: "http",
+    async execute(request) {
+      const text = await call(options, request.server, "execute", request, {
+        method: "POST",
+        headers: executeHeaders(options, request),
+        body: JSON.stringify({ json: payloadOf(request) }),
+      });
+      return readReply(text, request);
+    },
+  };
+}
+
+/** Probes a server by `GET {url}/info`: it is well if that answers 200 with a list of runners. */
+export function createHttpProbe(options: HttpOptions = {}): Probe {
+  return async (server, signal) => {
+    const headers = { ...options.headers, accept: "application/json" };
+    const text = await call(options, server, "info", { signal }, { headers });
+    const body = parseBody(text);
+    if (!isPlainObject(body) || !Array.isArray(body.runners)) {
+      throw invalidResponse(server, "no list of runners", text);
+    }
+  };
+}
+
+/** Sends one request and reads its 2xx answer's text, in time and within the limit. */
+async function call(
+  options: HttpOptions,
+  server: Server,
+  endpoint: string,
+  limits: { signal?: AbortSignal; timeout?: number },
+  init: RequestInit,
+): Promise<string> {
+  const fetch = options.fetch ?? globalThis.fetch;
+  const url = `${server.url.replace(/\/+$/, "")}/${endpoint}`;
+  const deadline = startDeadline(server, limits);
+  try {
+    const response = await fetch(url, { ...init, redirect: "manual", signal: deadline.signal });
+    const text = await readText(response, server, options.maxResponseBytes ?? 5 * 1024 * 1024);
+    if (!response.ok) throw responseError(response, text, server);
+    return text;
+  } catch (error) {
+    deadline.signal.throwIfAborted();
+    throw isOrchestratorError(error) ? error : connectionError(error, server);
+  } finally {
+    deadline.end();
+  }
+}
+
+/** A signal that aborts with the caller's, or with `SERVER_TIMEOUT`; it holds on to nothing once ended. */
+function startDeadline(
+  server: Server,
+  { signal, timeout = longestTimeout }: { signal?: AbortSignal; timeout?: number },
+): { signal: AbortSignal; end: () => void } {
+  const controller = new AbortController();
+  const abort = (): void => controller.abort(signal?.reason);
+  const expire = (): void => controller.abort(timeoutError(server, `${timeout} ms`));
+  const timer = setTimeout(expire, Math.min(timeout, longestTimeout));
+  signal?.addEventListener("abort", abort);
+  if (signal?.aborted) abort();
+  return {
+    signal: controller.signal,
+    end() {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+    },
+  };
+}
+
+function payloadOf({ job, runId, server }: ExecuteRequest): Record<string, unknown> {
+  return {
+    url: job.url,
+    runners: job.runners,
+    runId,
+    region: job.region ?? server.region,
+    input: job.input,
+  };
+}
+
+function executeHeaders(options: HttpOptions, request: ExecuteRequest): Headers {
+  const headers = new Headers(options.headers);
+  headers.set("content-type", "application/json");
+  headers.set("accept", "application/json");
+  headers.set("idempotency-key", headerValue(request.idempotencyKey));
+  headers.set("x-attempt", String(request.attempt));
+  return headers;
+}
+
+/** A caller's run id may have any character in it; a header may not. */
+function headerValue(text: string): string {
+  const bytes = [...new TextEncoder().encode(text)];
+  return bytes
+    .map((byte) =>
+      byte > 0x20 && byte < 0x7f
+        ? String.fromCharCode(byte)
+        : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`,
+    )
+    .join("");
+}
+
+function readReply(text: string, { server, job }: ExecuteRequest): RunnerExecuteReply {
+  const body = parseBody(text);
+  if (!isPlainObject(body) || !Array.isArray(body.results)) {
+    throw invalidResponse(server, "no list of results", text);
+  }
+  const { region, runId, results } = body;
+  return {
+    ...(typeof region === "string" && { region }),
+    ...(typeof runId === "string" && { runId }),
+    results: sanitizeResults(results as unknown[], job.runners),
+  };
+}
+
+function invalidResponse(server: Server, lack: string, text: string): OrchestratorError {
+  return new OrchestratorError(
+    "INVALID_RESPONSE",
+    `Server ${server.id} answered 200 with ${lack}: ${JSON.stringify(text.slice(0, 200))}`,
+    { retryable: true },
+  );
+}
+
+function timeoutError(server: Server, after: string): OrchestratorError {
+  return new OrchestratorError("SERVER_TIMEOUT", `Server ${server.id} did not answer in ${after}`, {
+    retryable: true,
+  });
+}
+
+function connectionError(cause: unknown, server: Server): OrchestratorError {
+  const reason = (cause as { cause?: { code?: unknown; message?: unknown } }).cause ?? cause;
+  const { code, message } = reason as { code?: unknown; message?: unknown };
+  if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT") {
+    return timeoutError(server, "the time fetch allows");
+  }
+  return new OrchestratorError(
+    "SERVER_UNREACHABLE",
+    `Server ${server.id} cannot be reached at ${server.url}: ${String(code ?? message ?? reason)}`,
+    { retryable: true, cause },
+  );
+}
