@@ -1,0 +1,175 @@
+import { createAnswers, type Answers } from "./answers.ts";
+import { closeBrowser } from "./browser.ts";
+import type { RunnerInfo } from "./contract.ts";
+import { docsPage } from "./docs-page.ts";
+import { execute } from "./execute.ts";
+import { openApiDocument, type OpenApiDocument } from "./openapi.ts";
+import { resolveOptions, type RunnerHandlerOptions, type RunnerServerOptions } from "./options.ts";
+import { Refusal, toRefusal } from "./refusal.ts";
+import { fingerprintOf, openEnvelope, parseExecuteRequest, readJson } from "./request.ts";
+import { createWork, type Work } from "./work.ts";
+import type { RunnerExecuteRequest } from "../types/index.ts";
+
+/** Options of `RunnerHandler.drain`. */
+export interface DrainOptions {
+  /**
+   * Milliseconds that running executions may take to end by themselves.
+   * @default 10000
+   */
+  timeout?: number;
+}
+
+/** A runner server: answers every request with a response, and never rejects. */
+export interface RunnerHandler {
+  (request: Request): Promise<Response>;
+  /**
+   * Refuses new executions with a 503, lets running ones end, aborts them when the time is up, and
+   * closes this process's shared browser. A second call joins the first.
+   */
+  drain(options?: DrainOptions): Promise<void>;
+}
+
+/** One server's state; nothing of it lives in the module. */
+interface RunnerServer extends RunnerServerOptions {
+  answers: Answers;
+  work: Work;
+  document?: OpenApiDocument;
+}
+
+type Route = (request: Request, server: RunnerServer) => Promise<Response> | Response;
+
+const routes: Record<string, Partial<Record<string, Route>>> = {
+  "/execute": { POST: executeRoute },
+  "/info": { GET: infoRoute },
+  "/spec.json": { GET: specRoute },
+  "/docs": { GET: docsRoute },
+};
+
+/**
+ * Serves runners over HTTP at `base`: `POST /execute`, `GET /info`, `GET /spec.json` and `GET /docs`.
+ *
+ * @throws TypeError that names the option it cannot use.
+ */
+export function createRunnerHandler(options: RunnerHandlerOptions): RunnerHandler {
+  const resolved = resolveOptions(options);
+  const server: RunnerServer = {
+    ...resolved,
+    answers: createAnswers({ now: resolved.now }),
+    work: createWork(),
+  };
+  let drained: Promise<void> | undefined;
+  return Object.assign((request: Request) => respond(request, server), {
+    drain: ({ timeout = 10_000 }: DrainOptions = {}): Promise<void> => {
+      drained ??= server.work.drain(timeout).then(closeBrowser);
+      return drained;
+    },
+  });
+}
+
+async function respond(request: Request, server: RunnerServer): Promise<Response> {
+  try {
+    const route = findRoute(request, server.base);
+    const response = await route(request, server);
+    return request.method === "HEAD" ? new Response(null, response) : response;
+  } catch (error) {
+    return refuse(error, false);
+  }
+}
+
+/** @throws Refusal `NOT_FOUND` or `METHOD_NOT_ALLOWED`. */
+function findRoute(request: Request, base: string): Route {
+  const { pathname } = new URL(request.url);
+  const path = pathname.startsWith(base) ? pathname.slice(base.length).replace(/\/$/, "") : "";
+  const methods = Object.hasOwn(routes, path) ? routes[path] : undefined;
+  if (!methods) throw new Refusal("NOT_FOUND", { data: { path: pathname } });
+  const route = methods[request.method === "HEAD" ? "GET" : request.method];
+  if (route) return route;
+  const allow = methods.GET ? ["GET", "HEAD"] : ["POST"];
+  throw new Refusal("METHOD_NOT_ALLOWED", {
+    data: { allow },
+    headers: { allow: allow.join(", ") },
+  });
+}
+
+async function executeRoute(request: Request, server: RunnerServer): Promise<Response> {
+  let enveloped = false;
+  try {
+    const opened = openEnvelope(await readJson(request, server.bodyLimit));
+    enveloped = opened.enveloped;
+    const body = parseExecuteRequest(opened.payload);
+    const answer = await answerOnce(request.headers.get("idempotency-key"), body, server);
+    return json(200, enveloped ? `{"json":${answer}}` : answer);
+  } catch (error) {
+    return refuse(error, enveloped);
+  }
+}
+
+/** The answer of a repeated key from its first execution, and that of any other from its own. */
+async function answerOnce(
+  key: string | null,
+  body: RunnerExecuteRequest,
+  server: RunnerServer,
+): Promise<string> {
+  const fingerprint = key ? fingerprintOf(body) : "";
+  const known = key ? server.answers.find(key, fingerprint) : undefined;
+  if (known === "other") throw new Refusal("IDEMPOTENCY_KEY_REUSED");
+  if (known) return known;
+  if (server.work.draining) {
+    throw new Refusal("SERVICE_UNAVAILABLE", { headers: { "retry-after": "1" } });
+  }
+  // The request's own signal is left out: a client that went away asks again under the same key.
+  const { region, timeout, work } = server;
+  const execution = execute(server.catalog, body, { region, timeout, signal: work.signal }).then(
+    (reply) => JSON.stringify(reply),
+  );
+  work.add(execution);
+  if (key) server.answers.keep(key, fingerprint, execution);
+  return execution;
+}
+
+function infoRoute(_request: Request, server: RunnerServer): Response {
+  return json(200, JSON.stringify(describe(server)));
+}
+
+function specRoute(_request: Request, server: RunnerServer): Response {
+  server.document ??= openApiDocument(server.catalog, describe(server), server.base);
+  return json(200, JSON.stringify(server.document));
+}
+
+function docsRoute(): Response {
+  const nonce = crypto.randomUUID();
+  return new Response(docsPage(nonce), {
+    headers: {
+      "content-type": "text/html; charset=utf-8",
+      "content-security-policy": `default-src 'none'; img-src data:; connect-src 'self'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'`,
+      "x-content-type-options": "nosniff",
+      "referrer-policy": "no-referrer",
+    },
+  });
+}
+
+function describe({ catalog, region, base }: RunnerServer): RunnerInfo {
+  const runners = [...catalog.keys()];
+  return {
+    runners,
+    count: runners.length,
+    ...(region !== undefined && { region }),
+    usage: {
+      method: "POST",
+      endpoint: `${base}/execute`,
+      example: { url: "https://example.com", runners: runners.slice(0, 2) },
+    },
+  };
+}
+
+function refuse(error: unknown, enveloped: boolean): Response {
+  const { body, headers } = toRefusal(error);
+  return json(body.status, JSON.stringify(enveloped ? { json: body } : body), headers);
+}
+
+function json(status: number, text: string, headers: Record<string, string> = {}): Response {
+  return new Response(text, {
+    status,
+    headers: { "content-type": "application/json", ...headers },
+  });
+}

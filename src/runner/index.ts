@@ -1,0 +1,19 @@
+export { closeBrowser } from "./browser.ts";
+export type { RunnerErrorBody, RunnerErrorCode, RunnerInfo } from "./contract.ts";
+export { runRunners } from "./execute.ts";
+export type { ExecutionOptions, RunRunnersOptions } from "./execute.ts";
+export { createRunnerHandler } from "./handler.ts";
+export type { DrainOptions, RunnerHandler } from "./handler.ts";
+export type { RunnerHandlerOptions } from "./options.ts";
+export { withPlaywright } from "./playwright.ts";
+export type { PlaywrightContext, WithPlaywrightOptions } from "./playwright.ts";
+export type {
+  Runner,
+  RunnerContext,
+  RunnerExecuteReply,
+  RunnerExecuteRequest,
+  RunnerOutcome,
+  RunnerResult,
+  RunnerSpec,
+  StandardSchema,
+} from "../types/index.ts";
