@@ -6,7 +6,7 @@ import type {
   RunnerJob,
   Summary,
 } from "../types/run.ts";
-import { isPlainObject, sanitizeResults } from "./runner-result.ts";
+import { isPlainObject, sanitizeResult } from "./runner-result.ts";
 
 /** What a job may settle to: its result, or the form workflows wrap it in. */
 export type JobOutcome = JobResult | { job?: RunnerJob; server?: string; result: JobResult };
@@ -24,7 +24,7 @@ export function aggregateResults(
   const outcomes = Array.isArray(settled) ? settled : [];
   const known = Array.isArray(jobs) ? jobs : [];
   const aggregated = Array.from({ length: Math.max(outcomes.length, known.length) }, (_, index) =>
-    readJob(outcomes[index], known[index], index),
+    readSafely(outcomes[index], known[index], index),
   );
   return {
     state: stateOf(aggregated),
@@ -71,6 +71,16 @@ function byRegion(jobs: readonly AggregatedJob[]): Map<string, AggregatedJob[]> 
   return groups;
 }
 
+/** Reads a job's outcome, also one whose properties throw when they are read. */
+function readSafely(outcome: unknown, given: unknown, index: number): AggregatedJob {
+  try {
+    return readJob(outcome, given, index);
+  } catch {
+    const error = "The job's outcome cannot be read";
+    return { jobId: `job-${index + 1}`, state: "failed", results: [], error };
+  }
+}
+
 function readJob(outcome: unknown, given: unknown, index: number): AggregatedJob {
   const settled = asObject(outcome);
   const value = asObject(settled.value);
@@ -84,12 +94,12 @@ function readJob(outcome: unknown, given: unknown, index: number): AggregatedJob
     ...optional("region", text(job.region) ?? text(result.region)),
   };
   if (settled.status === "fulfilled" && Array.isArray(result.results)) {
-    const runners = Array.isArray(job.runners) ? (job.runners as RunnerJob["runners"]) : [];
+    const names = runnerNames(job.runners);
     return {
       ...identity,
       state: "completed",
       ...optional("server", text(result.server) ?? text(value.server)),
-      results: sanitizeResults(result.results, runners.filter(isRunner)),
+      results: result.results.map((one, at) => sanitizeResult(one, names[at])),
       ...optional("attempts", attemptsOf(result.attempts)),
       ...optional(
         "durationMs",
@@ -107,8 +117,10 @@ function readJob(outcome: unknown, given: unknown, index: number): AggregatedJob
   };
 }
 
-function isRunner(value: unknown): value is RunnerJob["runners"][number] {
-  return typeof value === "string" || text(asObject(value).name) !== undefined;
+/** What the job asked for, for results that do not say their name. */
+function runnerNames(runners: unknown): (string | undefined)[] {
+  if (!Array.isArray(runners)) return [];
+  return runners.map((runner: unknown) => text(runner) ?? text(asObject(runner).name));
 }
 
 function attemptsOf(value: unknown): Attempt[] | undefined {
@@ -116,13 +128,7 @@ function attemptsOf(value: unknown): Attempt[] | undefined {
 }
 
 function messageOf(reason: unknown): string {
-  const message = text(asObject(reason).message) ?? text(reason);
-  if (message !== undefined) return message;
-  try {
-    return JSON.stringify(reason) ?? String(reason);
-  } catch {
-    return "The job failed for a reason that cannot be shown";
-  }
+  return text(asObject(reason).message) ?? text(reason) ?? JSON.stringify(reason) ?? String(reason);
 }
 
 /** The value where its properties can be read, else an object without any. */

@@ -2,6 +2,7 @@ import type { Executor } from "../types/executor.ts";
 import type { Attempt, RunnerJob } from "../types/run.ts";
 import type { RunnerExecuteReply } from "../types/runner.ts";
 import type { AttemptOutcome, SelectedServer, ServerRegistry } from "../types/server.ts";
+import { onAbort } from "./abort.ts";
 import { type ErrorCode, isOrchestratorError, OrchestratorError } from "./errors.ts";
 import type { Lease, Leases } from "./leases.ts";
 import { leaseTtl } from "./placement.ts";
@@ -67,6 +68,9 @@ export function createAttempt(options: AttemptOptions): RunAttempt {
     const { leaseId: _, ...target } = server;
     const timeout = job.timeout ?? options.timeout;
     const lease = hold(server, timeout);
+    // A signal of its own: an executor may listen to it as often as it likes.
+    const abort = new AbortController();
+    const off = onAbort(signal, () => abort.abort(signal?.reason));
     const record = (): Omit<Attempt, "outcome"> => ({
       number,
       server: server.id,
@@ -81,7 +85,7 @@ export function createAttempt(options: AttemptOptions): RunAttempt {
         runId,
         idempotencyKey: `${runId}/${jobId}`,
         attempt: number,
-        signal,
+        signal: abort.signal,
         timeout,
       });
       await report(server.id, { ok: true });
@@ -95,6 +99,7 @@ export function createAttempt(options: AttemptOptions): RunAttempt {
       return { record: { ...record(), outcome: "failed", error: { code, message } }, error };
     } finally {
       // After the report: a half-open circuit must be open or closed before its one place is free.
+      off();
       if (lease) leases.release(lease.id);
     }
   };

@@ -106,9 +106,16 @@ export function createLeases(
     });
   }
 
+  function count(serverId: string): number {
+    const shelf = shelves.get(serverId);
+    if (!shelf) return 0;
+    sweep(shelf);
+    return shelf.held.size;
+  }
+
   return {
     acquire(serverId, { ttl, capacity = Infinity }) {
-      return this.count(serverId) < capacity ? add(serverId, ttl) : undefined;
+      return count(serverId) < capacity ? add(serverId, ttl) : undefined;
     },
     renew(id, ttl) {
       const shelf = find(id);
@@ -126,12 +133,7 @@ export function createLeases(
       shelf.held.delete(id);
       for (const wake of waiting) wake();
     },
-    count(serverId) {
-      const shelf = shelves.get(serverId);
-      if (!shelf) return 0;
-      sweep(shelf);
-      return shelf.held.size;
-    },
+    count,
     released: (signal) => firstOf(signal, nextRelease, expired),
   };
 }

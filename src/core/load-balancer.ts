@@ -2,6 +2,9 @@ import type { LoadBalancerType } from "../types/config.ts";
 import type { BalancerContext, LoadBalancer, ServerStatus } from "../types/server.ts";
 import { OrchestratorError } from "./errors.ts";
 
+/** Servers a balancer remembers at most, so that those that come and go do not pile up. */
+const remembered = 10_000;
+
 type Candidates = readonly ServerStatus[];
 
 /** The server with the fewest jobs for its weight, in flight and reported; equal ones take turns. */
@@ -40,6 +43,7 @@ export class WeightedLoadBalancer implements LoadBalancer {
   readonly #credit: Map<string, number> = new Map();
 
   select(candidates: Candidates): ServerStatus | undefined {
+    if (this.#credit.size > remembered) this.#credit.clear();
     let picked: ServerStatus | undefined;
     let total = 0;
     for (const server of candidates) {
@@ -122,6 +126,7 @@ class Turns {
   #turn = 0;
 
   next(candidates: Candidates): ServerStatus | undefined {
+    if (this.#last.size > remembered) this.#last.clear();
     let picked: ServerStatus | undefined;
     for (const server of candidates) {
       if (!picked || this.#lastOf(server) < this.#lastOf(picked)) picked = server;

@@ -93,7 +93,8 @@ export function createPlacement(options: PlacementOptions): Placement {
     const roomy = servers.filter((server) => mayWork(server) && hasRoom(server));
     if (roomy.length === 0) return undefined;
     const balancer = select.loadBalancer ?? options.loadBalancer;
-    const picked = balancer.select(roomy, { now: now(), random, key: select.key });
+    const choice = balancer.select(roomy, { now: now(), random, key: select.key });
+    const picked = roomy.find(({ id }) => id === choice?.id);
     const lease = picked && leases.acquire(picked.id, { ttl: leaseTtl, capacity: picked.capacity });
     return lease && selected(picked, lease.id);
   }
@@ -138,6 +139,17 @@ export function createPlacement(options: PlacementOptions): Placement {
     }
   }
 
+  async function select(
+    servers: readonly { id: string }[] | undefined,
+    select: SelectOptions = {},
+  ): Promise<SelectedServer> {
+    select.signal?.throwIfAborted();
+    const ids = servers && (await idsOf(servers));
+    const key = JSON.stringify([select.region, ids, select.exclude]);
+    const direct = lines.has(key) ? undefined : take(await candidates(ids, select), select);
+    return direct ?? waitForRoom(ids, select, key);
+  }
+
   async function unavailable(
     servers: readonly ServerStatus[],
     { region }: SelectOptions,
@@ -150,23 +162,15 @@ export function createPlacement(options: PlacementOptions): Placement {
     async available(region) {
       return (await list(region)).filter(mayWork);
     },
-    async select(servers, select = {}) {
-      select.signal?.throwIfAborted();
-      const ids = servers && (await idsOf(servers));
-      const key = JSON.stringify([select.region, ids, select.exclude]);
-      const direct = lines.has(key) ? undefined : take(await candidates(ids, select), select);
-      return direct ?? waitForRoom(ids, select, key);
-    },
+    select,
     async selectNow(select) {
       return take(await candidates(undefined, select), select);
     },
-    async claim({ id, leaseId }, select) {
+    async claim({ id, leaseId }, choice) {
       const servers = await list();
       const server = servers.find((one) => one.id === id);
       if (!server) throw unknownServer(id, servers);
-      return (
-        occupy(server, leaseId) ?? this.select(undefined, { ...select, region: server.region })
-      );
+      return occupy(server, leaseId) ?? select(undefined, { ...choice, region: server.region });
     },
   };
 }
@@ -209,26 +213,29 @@ function noServer(
   region: string | undefined,
   regions: readonly string[],
 ): OrchestratorError {
-  const shut = servers.filter((server) => server.circuit !== "closed");
-  const full = servers.filter((server) => server.circuit === "closed");
-  const reasons = [
-    ...full.map(({ id, inFlight, capacity }) => `${id} is full (${inFlight} of ${capacity})`),
-    ...shut.map(({ id, circuit, lastError }) =>
-      [`the circuit of ${id} is ${circuit}`, ...(lastError ? [`(${lastError})`] : [])].join(" "),
-    ),
-  ];
+  const where = region === undefined ? "" : ` for region ${region}`;
   const none = `none registered (regions: ${regions.join(", ") || "none"})`;
   return new OrchestratorError(
     "NO_SERVER_AVAILABLE",
-    `No runner servers available${region === undefined ? "" : ` for region ${region}`}: ${reasons.join("; ") || none}`,
+    `No runner servers available${where}: ${servers.map(whyNot).join("; ") || none}`,
     {
-      retryable: true,
+      retryable: servers.length > 0,
       data: {
         ...(region !== undefined && { region }),
         regions,
-        full: full.map(({ id }) => id),
-        circuitOpen: shut.map(({ id }) => id),
+        full: servers.filter((server) => !hasRoom(server)).map(({ id }) => id),
+        circuitOpen: servers.filter((server) => !mayWork(server)).map(({ id }) => id),
       },
     },
   );
+}
+
+/** Why a server takes no job now. */
+function whyNot(server: ServerStatus): string {
+  const { id, circuit, lastError, inFlight, capacity } = server;
+  if (!mayWork(server)) {
+    return `the circuit of ${id} is ${circuit}${lastError === undefined ? "" : ` (${lastError})`}`;
+  }
+  if (!hasRoom(server)) return `${id} is full (${inFlight} of ${capacity} jobs)`;
+  return `${id} was not chosen by the load balancer`;
 }

@@ -1,3 +1,5 @@
+import { onAbort } from "./abort.ts";
+
 /** Waits that many milliseconds, or until the signal aborts; never rejects. */
 export type Sleep = (ms: number, signal?: AbortSignal) => Promise<void>;
 
@@ -22,28 +24,30 @@ export async function firstOf(
   const over = new AbortController();
   const abort = (): void => over.abort();
   const aborted = new Promise<void>((resolve) => {
-    over.signal.addEventListener("abort", () => resolve());
+    onAbort(over.signal, resolve);
   });
-  signal?.addEventListener("abort", abort);
-  if (signal?.aborted) abort();
+  const off = onAbort(signal, abort);
   try {
     await Promise.race([aborted, ...waits.map((wait) => wait(over.signal))]);
   } finally {
-    signal?.removeEventListener("abort", abort);
+    off();
     abort();
   }
 }
 
 function timer(ms: number, signal: AbortSignal | undefined, keepAlive: boolean): Promise<void> {
   return new Promise((resolve) => {
-    if (signal?.aborted) return resolve();
-    const end = (): void => {
+    const handle = setTimeout(
+      () => {
+        off();
+        resolve();
+      },
+      Math.min(ms, longest),
+    );
+    const off = onAbort(signal, () => {
       clearTimeout(handle);
-      signal?.removeEventListener("abort", end);
       resolve();
-    };
-    const handle = setTimeout(end, Math.min(ms, longest));
-    signal?.addEventListener("abort", end);
+    });
     // Only Node's timers know `unref`.
     if (!keepAlive) (handle as unknown as { unref?: () => void }).unref?.();
   });

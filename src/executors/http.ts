@@ -1,3 +1,4 @@
+import { onAbort } from "../core/abort.ts";
 import { isOrchestratorError, OrchestratorError } from "../core/errors.ts";
 import type { Probe } from "../core/health-check.ts";
 import { isPlainObject, sanitizeResults } from "../core/runner-result.ts";
@@ -89,16 +90,14 @@ function startDeadline(
   { signal, timeout = longestTimeout }: { signal?: AbortSignal; timeout?: number },
 ): { signal: AbortSignal; end: () => void } {
   const controller = new AbortController();
-  const abort = (): void => controller.abort(signal?.reason);
   const expire = (): void => controller.abort(timeoutError(server, `${timeout} ms`));
   const timer = setTimeout(expire, Math.min(timeout, longestTimeout));
-  signal?.addEventListener("abort", abort);
-  if (signal?.aborted) abort();
+  const off = onAbort(signal, () => controller.abort(signal?.reason));
   return {
     signal: controller.signal,
     end() {
       clearTimeout(timer);
-      signal?.removeEventListener("abort", abort);
+      off();
     },
   };
 }
@@ -150,7 +149,7 @@ function readReply(text: string, { server, job }: ExecuteRequest): RunnerExecute
 function invalidResponse(server: Server, lack: string, text: string): OrchestratorError {
   return new OrchestratorError(
     "INVALID_RESPONSE",
-    `Server ${server.id} answered 200 with ${lack}: ${JSON.stringify(text.slice(0, 200))}`,
+    `Server ${server.id} answered with ${lack}: ${JSON.stringify(text.slice(0, 200))}`,
     { retryable: true },
   );
 }
