@@ -59,7 +59,10 @@ export const executeRequestSchema: z.ZodType<RunnerExecuteRequest> = z
         ),
       )
       .min(1)
-      .meta({ description: "Executed one after another, in this order." }),
+      .meta({
+        description:
+          "Names, or a name with the input of its own. Executed one after another, in this order.",
+      }),
     runId: z.string().optional().meta({ description: "Echoed in the reply." }),
     region: z.string().optional().meta({
       description: "Region to run for; a server that has a region of its own keeps that.",

@@ -66,13 +66,14 @@ function typeName(schema) {
   if (s.const !== undefined) return JSON.stringify(s.const);
   if (s.enum) return s.enum.map(function (v) { return JSON.stringify(v); }).join(" | ");
   var options = s.anyOf || s.oneOf;
+  if (options && s.title) return s.title;
   if (options) return options.map(function (o) { return refName(o) || deref(o).title || typeName(o); }).join(" | ");
   if (s.type === "array") { var item = typeName(s.items || {}); return item.indexOf(" ") < 0 ? item + "[]" : "(" + item + ")[]"; }
   var type = Array.isArray(s.type) ? s.type.join(" | ") : s.type || "any";
   return s.format ? type + " (" + s.format + ")" : type;
 }
 
-var limits = { minLength: "at least %s characters", maxLength: "at most %s characters", minimum: "at least %s", maximum: "at most %s", exclusiveMinimum: "more than %s", exclusiveMaximum: "less than %s", minItems: "at least %s items", maxItems: "at most %s items", pattern: "matches %s" };
+var limits = { minLength: "length ≥ %s", maxLength: "length ≤ %s", minimum: "≥ %s", maximum: "≤ %s", exclusiveMinimum: "> %s", exclusiveMaximum: "< %s", minItems: "items ≥ %s", maxItems: "items ≤ %s", pattern: "matches %s" };
 function notes(s) {
   var list = Object.keys(limits).filter(function (key) { return s[key] !== undefined && Math.abs(s[key]) !== Number.MAX_SAFE_INTEGER; })
     .map(function (key) { return limits[key].replace("%s", function () { return s[key]; }); });

@@ -86,7 +86,10 @@ function executeRequest(catalog: RunnerCatalog, inputs: Map<string, InputSchema>
     required: ["name"],
     properties: { name: { const: name }, input: partialInput(inputs.get(name)) },
   }));
-  const items = { anyOf: [{ type: "string", enum: [...catalog.keys()] }, ...objects] };
+  const items = {
+    title: "name or {name, input?}",
+    anyOf: [{ type: "string", enum: [...catalog.keys()] }, ...objects],
+  };
   return { ...request, properties: { ...properties, runners: { ...properties.runners, items } } };
 }
 
