@@ -1,6 +1,6 @@
-import { defineBuildConfig } from "obuild/config";
+import { type BuildConfig, defineBuildConfig } from "obuild/config";
 
-export default defineBuildConfig({
+const config: BuildConfig = defineBuildConfig({
   entries: [
     // Everything that runs in a user's server stays file by file, so that a bundler can drop what
     // it does not need and directives keep a line of their own.
@@ -14,3 +14,5 @@ export default defineBuildConfig({
     { type: "bundle", input: "./src/nitro.ts" },
   ],
 });
+
+export default config;

@@ -120,7 +120,9 @@ export interface OrchestratorConfig {
 export type ResolvedRegistry =
   | { type: "env" }
   | { type: "in-memory"; servers: Server[] }
-  | { type: "module"; path: string };
+  | { type: "module"; path: string }
+  /** The servers of `PLAYWRIGHT_RUNNERS`, read at start. */
+  | { type: "regions" };
 
 /** A balancer as resolved. */
 export type ResolvedLoadBalancer =

@@ -1,4 +1,5 @@
 export type * from "./config.ts";
+export type * from "./engine.ts";
 export type * from "./executor.ts";
 export type * from "./manifest.ts";
 export type * from "./run.ts";

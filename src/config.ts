@@ -1,0 +1,159 @@
+import { existsSync } from "node:fs";
+import { extname, isAbsolute, resolve } from "pathe";
+import { OrchestratorError } from "./core/errors.ts";
+import { parseLoadBalancer, parseRegistry } from "./core/server-options.ts";
+import type { OrchestratorConfig, OrchestratorOptions } from "./types/config.ts";
+
+const defaults = {
+  pattern: ["workflows/**/*.ts", "src/workflows/**/*.ts"],
+  route: "/api/orchestrator",
+  runners: {
+    pattern: ["runners/**/*.ts", "src/runners/**/*.ts"],
+    route: "/api/runner",
+    timeout: 30_000,
+  },
+  healthCheck: { interval: 10_000, timeout: 2000 },
+  circuit: { failures: 3, cooldown: 10_000 },
+  execution: { attempts: 3, timeout: 300_000, wait: 60_000 },
+};
+
+/**
+ * The user's configuration with defaults, checked: a bad value stops the build.
+ *
+ * @param rootDir what relative module paths start from
+ * @throws OrchestratorError `CONFIG_INVALID`, whose message starts with the value's config path
+ */
+export function resolveConfig(config: unknown, rootDir: string): OrchestratorOptions {
+  const user = object(config ?? {}, "orchestrator") as OrchestratorConfig;
+  const known = [
+    "pattern",
+    "route",
+    "registry",
+    "loadBalancer",
+    "runners",
+    "healthCheck",
+    "circuit",
+    "execution",
+  ];
+  knownKeys(user, known, "orchestrator");
+  return {
+    pattern: patterns(user.pattern, "orchestrator.pattern", defaults.pattern),
+    route: route(user.route ?? defaults.route, "orchestrator.route"),
+    registry:
+      user.registry === undefined
+        ? { type: "env" }
+        : modulePath(
+            parseRegistry(user.registry, "orchestrator.registry"),
+            "orchestrator.registry",
+            rootDir,
+          ),
+    loadBalancer:
+      user.loadBalancer === undefined
+        ? { type: "env" }
+        : modulePath(
+            parseLoadBalancer(user.loadBalancer, "orchestrator.loadBalancer"),
+            "orchestrator.loadBalancer",
+            rootDir,
+          ),
+    runners: runners(user.runners),
+    healthCheck:
+      user.healthCheck === false
+        ? false
+        : positives(user.healthCheck, defaults.healthCheck, "orchestrator.healthCheck"),
+    circuit: positives(user.circuit, defaults.circuit, "orchestrator.circuit"),
+    execution: positives(user.execution, defaults.execution, "orchestrator.execution"),
+  };
+}
+
+function runners(value: OrchestratorConfig["runners"]): OrchestratorOptions["runners"] {
+  if (value === undefined) return false;
+  const path = "orchestrator.runners";
+  object(value, path);
+  knownKeys(value, ["pattern", "region", "route", "timeout"], path);
+  const region: unknown = value.region;
+  if (region !== undefined && (typeof region !== "string" || region.trim() === "")) {
+    throw invalid(`${path}.region`, "must be a non-empty string", region);
+  }
+  const { timeout } = positives(
+    value.timeout === undefined ? {} : { timeout: value.timeout },
+    { timeout: defaults.runners.timeout },
+    path,
+  );
+  return {
+    pattern: patterns(value.pattern, `${path}.pattern`, defaults.runners.pattern),
+    route: route(value.route ?? defaults.runners.route, `${path}.route`),
+    timeout,
+    ...(value.region !== undefined && { region: value.region }),
+  };
+}
+
+function patterns(value: unknown, path: string, fallback: string[]): string[] {
+  if (value === undefined) return fallback;
+  const list: unknown[] = Array.isArray(value) ? value : [value];
+  const bad = list.findIndex((item) => typeof item !== "string" || item.trim() === "");
+  if (list.length === 0 || bad !== -1) {
+    throw invalid(
+      Array.isArray(value) && bad !== -1 ? `${path}[${bad}]` : path,
+      "must be a glob or an array of globs",
+      list[bad] ?? value,
+    );
+  }
+  // A glob copied from a Windows path still means what it says.
+  return (list as string[]).map((item) => item.replaceAll("\\", "/").replace(/^\.\//, ""));
+}
+
+function route(value: unknown, path: string): string {
+  if (typeof value !== "string" || !/^(?:\/[\w.~-]+)+\/?$/.test(value)) {
+    throw invalid(path, "must be an absolute path such as /api/orchestrator", value);
+  }
+  return value.replace(/\/$/, "");
+}
+
+/** Numbers above 0 for the keys of `fallback`, which fills in the absent ones. */
+function positives<T extends Record<string, number>>(value: unknown, fallback: T, path: string): T {
+  if (value === undefined) return fallback;
+  const given = object(value, path);
+  knownKeys(given, Object.keys(fallback), path);
+  for (const [key, number] of Object.entries(given)) {
+    if (number !== undefined && !(Number.isSafeInteger(number) && (number as number) > 0)) {
+      throw invalid(`${path}.${key}`, "must be a whole number above 0", number);
+    }
+  }
+  const set = Object.entries(given).filter(([, number]) => number !== undefined);
+  return { ...fallback, ...Object.fromEntries(set) };
+}
+
+/** A module path made absolute; a file that is not there stops the build. */
+function modulePath<T extends { type: string }>(resolved: T, path: string, rootDir: string): T {
+  const { type, path: written } = resolved as T & { path?: string };
+  if (type !== "module" || written === undefined) return resolved;
+  if (!written.startsWith(".") && !isAbsolute(written)) return resolved;
+  const absolute = resolve(rootDir, written);
+  const candidates = extname(absolute)
+    ? [absolute]
+    : [".ts", ".mts", ".js", ".mjs"].map((ext) => absolute + ext);
+  const file = candidates.find((candidate) => existsSync(candidate));
+  if (!file) throw invalid(path, `names a module that is not there: ${absolute}`, written);
+  return { ...resolved, path: file };
+}
+
+function object(value: unknown, path: string): Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw invalid(path, "must be an object", value);
+  }
+  return value as Record<string, unknown>;
+}
+
+function knownKeys(value: object, known: readonly string[], path: string): void {
+  const unknown = Object.keys(value).find((key) => !known.includes(key));
+  if (unknown !== undefined) {
+    throw new OrchestratorError(
+      "CONFIG_INVALID",
+      `${path}.${unknown} is not an option. Known: ${known.join(", ")}`,
+    );
+  }
+}
+
+function invalid(path: string, rule: string, got: unknown): OrchestratorError {
+  return new OrchestratorError("CONFIG_INVALID", `${path} ${rule} (got ${JSON.stringify(got)})`);
+}

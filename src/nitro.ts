@@ -1,0 +1,121 @@
+import { fileURLToPath } from "node:url";
+import type { Nitro, NitroModule } from "nitro/types";
+import { dirname, join } from "pathe";
+import { OrchestratorBuilder } from "./build/builder.ts";
+import { installEngine } from "./build/engine.ts";
+import { discoverRunners } from "./build/runners.ts";
+import { engineTemplate } from "./build/virtual/engine.ts";
+import { manifestTemplate } from "./build/virtual/manifest.ts";
+import { optionsTemplate } from "./build/virtual/options.ts";
+import { runnersTemplate, type RunnerImport } from "./build/virtual/runners.ts";
+import { watchSources } from "./build/watch.ts";
+import { resolveConfig } from "./config.ts";
+import type { OrchestratorConfig, OrchestratorOptions } from "./types/config.ts";
+
+export type { OrchestratorConfig } from "./types/config.ts";
+export { OrchestratorBuilder } from "./build/builder.ts";
+
+declare module "nitro/types" {
+  interface NitroOptions {
+    /** Options of `@runners/orchestrator`. */
+    orchestrator?: OrchestratorConfig;
+  }
+}
+
+/** Turns the app's workflow files into a durable HTTP API; the options are `orchestrator` in `nitro.config.ts`. */
+const orchestrator: NitroModule = {
+  name: "@runners/orchestrator",
+  async setup(nitro) {
+    if (!nitro.routing) throw new Error("[orchestrator] this module needs Nitro 3");
+    const { rootDir, buildDir, dev } = nitro.options;
+    const options = resolveConfig(nitro.options.orchestrator, rootDir);
+    const engine = await installEngine(nitro, runtimeFile("engine-guard"));
+    const builder = new OrchestratorBuilder({
+      rootDir,
+      buildDir,
+      patterns: options.pattern,
+      warn: (message) => nitro.logger.warn(`[orchestrator] ${message}`),
+    });
+    bundleRuntime(nitro);
+    const { virtual, handlers, plugins } = nitro.options;
+    virtual["#orchestrator/virtual/engine"] = engineTemplate(engine.handlers);
+    virtual["#orchestrator/virtual/options"] = optionsTemplate(options);
+    virtual["#orchestrator/virtual/manifest"] = manifestTemplate(builder.outfile, dev);
+    plugins.push(runtimeFile("plugin"));
+    handlers.push({ route: options.route, handler: runtimeFile("handler") });
+    handlers.push({ route: `${options.route}/**`, handler: runtimeFile("handler") });
+    const refreshRunners = options.runners ? serveRunners(nitro, options.runners) : undefined;
+    nitro.hooks.hook("build:before", async () => {
+      await refreshRunners?.();
+      await builder.build();
+    });
+    if (!dev) return;
+    const watches = [
+      watchSources(rootDir, options.pattern, async () => {
+        await reporting(nitro, async () => {
+          const found = await builder.scan();
+          // Listed at once; what is new can be started when the engine has compiled it, a second later.
+          await builder.write(found, { final: false });
+          await engine.rebuild();
+          const workflows = await builder.write(found);
+          const names = workflows.map(({ name }) => name).join(", ");
+          nitro.logger.info(`[orchestrator] ${workflows.length} workflows: ${names}`);
+        });
+      }),
+    ];
+    if (options.runners && refreshRunners) {
+      watches.push(
+        watchSources(rootDir, options.runners.pattern, () =>
+          reporting(nitro, async () => {
+            if (await refreshRunners()) await nitro.hooks.callHook("rollup:reload");
+          }),
+        ),
+      );
+    }
+    nitro.hooks.hook("close", async () => {
+      await Promise.all(watches.map((watch) => watch.close()));
+    });
+  },
+};
+
+export default orchestrator;
+
+/** Adds the runner server, and answers with a function that looks for runners anew and tells whether any came or went. */
+function serveRunners(
+  nitro: Nitro,
+  runners: Exclude<OrchestratorOptions["runners"], false>,
+): () => Promise<boolean> {
+  const { virtual, handlers, plugins, rootDir } = nitro.options;
+  let imports: RunnerImport[] = [];
+  virtual["#orchestrator/virtual/runners"] = () => runnersTemplate(imports);
+  handlers.push({ route: `${runners.route}/**`, handler: runtimeFile("runner-handler") });
+  // Before ours, so that runners drain before the process is told to go.
+  plugins.unshift(runtimeFile("runner-plugin"));
+  return async () => {
+    const found = await discoverRunners(rootDir, runners.pattern);
+    const changed = JSON.stringify(found) !== JSON.stringify(imports);
+    imports = found;
+    return changed;
+  };
+}
+
+/** In dev a fault is printed, and what was good before stays. */
+async function reporting(nitro: Nitro, run: () => Promise<void>): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    nitro.logger.error(error instanceof Error ? error.message : error);
+  }
+}
+
+/** Dev leaves packages outside the bundle, where our files would find the stubs of the virtual modules. */
+function bundleRuntime(nitro: Nitro): void {
+  const { options } = nitro;
+  if (options.noExternals === true) return;
+  options.noExternals = [...(options.noExternals || []), dirname(fileURLToPath(import.meta.url))];
+}
+
+/** A file of `runtime/`, which stays unbundled so that the app's own bundler takes it in. */
+function runtimeFile(name: string): string {
+  return join(fileURLToPath(new URL("./runtime", import.meta.url)), `${name}.mjs`);
+}

@@ -1,0 +1,64 @@
+import * as manifest from "#orchestrator/virtual/manifest";
+import { modules, options } from "#orchestrator/virtual/options";
+import { flow, step } from "#orchestrator/virtual/engine";
+import { resolve } from "pathe";
+import { createDispatcher } from "../core/dispatch.ts";
+import { startHealthCheck, type HealthCheck } from "../core/health-check.ts";
+import { createLeases } from "../core/leases.ts";
+import { createHttpExecutor, createHttpProbe } from "../executors/http.ts";
+import { createOrchestratorHandler, type OrchestratorHandler } from "../http/app.ts";
+import { createClaims } from "./claims.ts";
+import { createEngine } from "./engine.ts";
+import { manifestLoader } from "./manifest.ts";
+import { createRunEnds } from "./run-ends.ts";
+import { createBalancer, createRegistry } from "./servers.ts";
+import { getDefaultLoadBalancer, getDefaultRegistry } from "./workflows/steps.ts";
+import { installSteps } from "./workflows/implementations.ts";
+import { installWorld } from "./world.ts";
+
+/** What one app's server is made of. */
+export interface OrchestratorContext {
+  handler: OrchestratorHandler;
+  /** Resolves when the World has started and the runs a crash left are queued; rejects if it cannot. */
+  ready: Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Builds the app's server from what the build and the environment say; the one importer of virtuals. */
+export function createContext(): OrchestratorContext {
+  const dataDir = resolve(process.env.ORCHESTRATOR_DATA_DIR ?? ".orchestrator");
+  const ends = createRunEnds();
+  const installed = installWorld(resolve(dataDir, "world"), { flow, step }, ends);
+  let health: HealthCheck | undefined;
+  const ready = (async () => {
+    const registry = await createRegistry(options, modules.registry, process.env);
+    const loadBalancer = await createBalancer(options, modules.loadBalancer, process.env);
+    installSteps(
+      createDispatcher({
+        registry,
+        loadBalancer,
+        leases: createLeases(),
+        executor: createHttpExecutor(),
+        execution: options.execution,
+      }),
+    );
+    if (options.healthCheck) {
+      health = startHealthCheck({ registry, probe: createHttpProbe(), ...options.healthCheck });
+    }
+    // Last, since recovered runs call the steps at once.
+    await installed.start();
+  })();
+  return {
+    handler: createOrchestratorHandler({
+      route: options.route,
+      engine: createEngine(createClaims(dataDir), ends),
+      manifest: manifestLoader(manifest),
+      injected: { registry: getDefaultRegistry(), loadBalancer: getDefaultLoadBalancer() },
+    }),
+    ready,
+    async close() {
+      health?.stop();
+      await installed.close();
+    },
+  };
+}

@@ -1,0 +1,23 @@
+import { definePlugin } from "nitro";
+import type { NitroAppPlugin } from "nitro/types";
+import { useContext } from "./app.ts";
+
+/** How long a World may take to close before the process goes all the same. */
+const CLOSE_MS = 2000;
+
+const plugin: NitroAppPlugin = definePlugin((nitroApp) => {
+  const { ready, close } = useContext();
+  ready.catch((error: unknown) => {
+    console.error(
+      `[orchestrator] cannot start: ${error instanceof Error ? error.message : String(error)}`,
+    );
+    process.exit(1);
+  });
+  nitroApp.hooks.hook("close", async () => {
+    // Sleeping runs hold timers and sockets that would keep the process alive for as long as they sleep.
+    setTimeout(() => process.exit(0), CLOSE_MS).unref();
+    await close();
+  });
+});
+
+export default plugin;

@@ -1,0 +1,24 @@
+import { options } from "#orchestrator/virtual/options";
+import { runners } from "#orchestrator/virtual/runners";
+import type { H3Event } from "nitro";
+import { createRunnerHandler, type RunnerHandler } from "../runner/index.ts";
+
+let runnerHandler: RunnerHandler | undefined;
+
+/** The runner server of the app this bundle is. */
+export function useRunnerHandler(): RunnerHandler {
+  if (!options.runners) throw new Error("orchestrator.runners is not set");
+  const { region, route, timeout } = options.runners;
+  runnerHandler ??= createRunnerHandler({
+    runners,
+    base: route,
+    timeout,
+    ...(region && { region }),
+  });
+  return runnerHandler;
+}
+
+/** Serves the app's runners. */
+export default function handler({ req }: H3Event): Promise<Response> {
+  return useRunnerHandler()(req);
+}

@@ -1,0 +1,72 @@
+import { getStepMetadata, getWorkflowMetadata } from "workflow";
+import { registerStepFunction } from "workflow/internal/private";
+import type { Dispatcher } from "../../core/dispatch.ts";
+import { isOrchestratorError, OrchestratorError } from "../../core/errors.ts";
+import { parseJob } from "../../core/job.ts";
+import { type Envelope, provideSteps, stepId, type StepImplementations } from "./calls.ts";
+
+/** A step's attempts are used up by crashes alone, since it answers its failures instead of throwing them. */
+const CRASHES_SURVIVED = 100;
+
+/** Makes the steps work in this process: for the engine by their ids, and for direct calls. */
+export function installSteps(dispatcher: Dispatcher): void {
+  const steps = createSteps(dispatcher);
+  for (const name of Object.keys(steps) as (keyof StepImplementations)[]) {
+    registerStepFunction(
+      stepId(name),
+      Object.assign(steps[name], { maxRetries: CRASHES_SURVIVED }),
+    );
+  }
+  provideSteps(steps);
+}
+
+function createSteps(dispatcher: Dispatcher): StepImplementations {
+  return {
+    findAvailableServers: (registry, region) =>
+      enveloped(() => {
+        assertHandle(registry, "server-registry");
+        return dispatcher.available(region);
+      }),
+    selectBestServer: (servers, loadBalancer, region, key) =>
+      enveloped(() => {
+        assertHandle(loadBalancer, "load-balancer");
+        return dispatcher.select(servers, {
+          ...(region !== undefined && { region }),
+          ...(key !== undefined && { key }),
+        });
+      }),
+    executeRunner: (server, value) =>
+      enveloped(() => {
+        const job = parseJob(value);
+        const { runId, callId } = caller();
+        return dispatcher.execute(server, job, { runId, jobId: job.id ?? `job_${callId}` });
+      }),
+  };
+}
+
+/** Failures become data: thrown across the boundary they would lose their type and be retried. */
+async function enveloped<T>(run: () => Promise<T>): Promise<Envelope<T>> {
+  try {
+    return { ok: true, value: await run() };
+  } catch (error) {
+    if (!isOrchestratorError(error)) throw error;
+    return { ok: false, error: error.toJSON() };
+  }
+}
+
+/** The run and the call in it, which stay the same over retries and replays; made up outside a run. */
+function caller(): { runId: string; callId: string } {
+  try {
+    return { runId: getWorkflowMetadata().workflowRunId, callId: getStepMetadata().stepId };
+  } catch {
+    return { runId: `direct_${crypto.randomUUID()}`, callId: crypto.randomUUID() };
+  }
+}
+
+function assertHandle(handle: { kind: string; name: string } | undefined, kind: string): void {
+  if (handle === undefined || (handle.kind === kind && handle.name === "default")) return;
+  throw new OrchestratorError(
+    "CONFIG_INVALID",
+    `Expected the ${kind} handle that the workflow was given.`,
+  );
+}
