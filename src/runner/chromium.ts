@@ -82,9 +82,10 @@ async function ofSparticuz(): Promise<Found | undefined> {
     const executablePath = await serverless.executablePath();
     return { executablePath, args: serverless.args.filter(isWanted) };
   } catch (error) {
-    if (isMissing(error)) return undefined;
+    const system = ofSystem();
+    if (system || isMissing(error)) return system;
     throw new Error(
-      `withPlaywright: @sparticuz/chromium could not unpack its browser: ${String(error)}. Set ${variable} to the path of another one.`,
+      `withPlaywright: @sparticuz/chromium could not unpack its browser. If a Nitro build left its files behind, add "@sparticuz/chromium*" to Nitro's traceDeps; else set ${variable} to the path of another browser. ${String(error)}`,
       { cause: error },
     );
   }

@@ -36,13 +36,16 @@ interface RunnerServer extends RunnerServerOptions {
   document?: OpenApiDocument;
 }
 
-type Route = (request: Request, server: RunnerServer) => Promise<Response> | Response;
+interface Route {
+  method: "GET" | "POST";
+  answer: (request: Request, server: RunnerServer) => Promise<Response> | Response;
+}
 
-const routes: Record<string, Partial<Record<string, Route>>> = {
-  "/execute": { POST: executeRoute },
-  "/info": { GET: infoRoute },
-  "/spec.json": { GET: specRoute },
-  "/docs": { GET: docsRoute },
+const routes: Record<string, Route> = {
+  "/execute": { method: "POST", answer: executeRoute },
+  "/info": { method: "GET", answer: infoRoute },
+  "/spec.json": { method: "GET", answer: specRoute },
+  "/docs": { method: "GET", answer: docsRoute },
 };
 
 /**
@@ -68,8 +71,7 @@ export function createRunnerHandler(options: RunnerHandlerOptions): RunnerHandle
 
 async function respond(request: Request, server: RunnerServer): Promise<Response> {
   try {
-    const route = findRoute(request, server.base);
-    const response = await route(request, server);
+    const response = await findRoute(request, server.base).answer(request, server);
     return request.method === "HEAD" ? new Response(null, response) : response;
   } catch (error) {
     return refuse(error, false);
@@ -80,11 +82,10 @@ async function respond(request: Request, server: RunnerServer): Promise<Response
 function findRoute(request: Request, base: string): Route {
   const { pathname } = new URL(request.url);
   const path = pathname.startsWith(base) ? pathname.slice(base.length).replace(/\/$/, "") : "";
-  const methods = Object.hasOwn(routes, path) ? routes[path] : undefined;
-  if (!methods) throw new Refusal("NOT_FOUND", { data: { path: pathname } });
-  const route = methods[request.method === "HEAD" ? "GET" : request.method];
-  if (route) return route;
-  const allow = methods.GET ? ["GET", "HEAD"] : ["POST"];
+  const route = routes[path];
+  if (!route) throw new Refusal("NOT_FOUND", { data: { path: pathname } });
+  const allow = route.method === "GET" ? ["GET", "HEAD"] : ["POST"];
+  if (allow.includes(request.method)) return route;
   throw new Refusal("METHOD_NOT_ALLOWED", {
     data: { allow },
     headers: { allow: allow.join(", ") },

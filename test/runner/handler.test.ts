@@ -89,11 +89,12 @@ test.each([
 });
 
 test("HEAD is answered like GET, without the body", async () => {
-  const { base } = await serve({ runners: { a: pass } });
+  const { base, handler } = await serve({ runners: { a: pass } });
   const response = await fetch(`${base}/info`, { method: "HEAD" });
   expect(response.status).toBe(200);
   expect(response.headers.get("content-type")).toBe("application/json");
-  expect(await response.text()).toBe("");
+  const direct = await handler(new Request(`${base}/info`, { method: "HEAD" }));
+  expect(await direct.text()).toBe("");
 });
 
 test.each([

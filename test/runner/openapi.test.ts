@@ -22,8 +22,8 @@ async function documentOf(runners: Record<string, unknown>, base?: string): Prom
 function collect(value: unknown, key: string): any[] {
   if (typeof value !== "object" || value === null) return [];
   return Object.entries(value).flatMap(([name, inner]) => {
-    const found = collect(inner, key);
-    return name === key ? [inner, ...found] : found;
+    const own = name === key ? [inner] : [];
+    return own.concat(collect(inner, key));
   });
 }
 
