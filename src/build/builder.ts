@@ -44,7 +44,10 @@ export class OrchestratorBuilder {
    *
    * @param options.final whether the engine's builder has run, so that what it lacks is worth a warning
    */
-  async write(found: readonly Discovered[], { final = true } = {}): Promise<WorkflowEntry[]> {
+  async write(
+    found: readonly Discovered[],
+    { final = true }: { final?: boolean } = {},
+  ): Promise<WorkflowEntry[]> {
     const ids = await readEngineIds(join(this.#options.buildDir, "workflow/manifest.json"));
     const workflows = found.map((entry) =>
       toEntry(entry, ids.get(`${entry.file}#${entry.binding}`)),

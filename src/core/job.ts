@@ -10,7 +10,10 @@ const jobSchema: z.ZodType<RunnerJob> = z.object({
   url: z.url({ protocol: /^https?$/, error: "must be an absolute http(s) URL" }).optional(),
   runners: z
     .array(
-      z.union([z.string().min(1), z.object({ name: z.string().min(1), input: jsonObject.optional() })]),
+      z.union([
+        z.string().min(1),
+        z.object({ name: z.string().min(1), input: jsonObject.optional() }),
+      ]),
     )
     .min(1, "must name at least one runner"),
   region: z.string().min(1).optional(),

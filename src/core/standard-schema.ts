@@ -9,7 +9,10 @@ export async function validateInput(schema: StandardSchema, input: unknown): Pro
   return result.issues ? { issues: result.issues.map(toIssue) } : { value: result.value };
 }
 
-type Issue = Extract<StandardSchemaResult<unknown>, { issues: readonly unknown[] }>["issues"][number];
+type Issue = Extract<
+  StandardSchemaResult<unknown>,
+  { issues: readonly unknown[] }
+>["issues"][number];
 
 function toIssue(issue: Issue): ValidationIssue {
   return {

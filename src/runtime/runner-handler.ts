@@ -8,7 +8,9 @@ let runnerHandler: RunnerHandler | undefined;
 /** The runner server of the app this bundle is. */
 export function useRunnerHandler(): RunnerHandler {
   if (!options.runners) throw new Error("orchestrator.runners is not set");
-  const { region, route, timeout } = options.runners;
+  const { route, timeout } = options.runners;
+  // One build serves every region where the environment names it.
+  const region = options.runners.region ?? process.env.ORCHESTRATOR_REGION;
   runnerHandler ??= createRunnerHandler({
     runners,
     base: route,

@@ -28,7 +28,7 @@ export interface RunnersConfig {
    * @default ["runners/**\/*.ts", "src/runners/**\/*.ts"]
    */
   pattern?: string | string[];
-  /** Region this app answers for. */
+  /** Region this app answers for. Without it `ORCHESTRATOR_REGION` is read at start. */
   region?: string;
   /**
    * Where the runner API is mounted.

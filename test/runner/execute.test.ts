@@ -158,8 +158,12 @@ test("name and duration are filled in when left out, and kept when given", async
   expect(filled).toEqual({ name: "check", status: "pass", durationMs: expect.any(Number) });
   const kept = await resultOf(async () => ({ name: "own", status: "pass", durationMs: 7.5 }));
   expect(kept).toEqual({ name: "own", status: "pass", durationMs: 7.5 });
-  const bad = await resultOf(async () => ({ name: "", status: "pass", durationMs: Number.NaN }));
-  expect(bad).toEqual({ name: "check", status: "pass", durationMs: expect.any(Number) });
+  for (const durationMs of [Number.NaN, Infinity, -1]) {
+    const bad = await resultOf(async () => ({ name: "", status: "pass", durationMs }));
+    expect(bad.name).toBe("check");
+    expect(bad.durationMs).toBeLessThan(30_000);
+    expect(bad.durationMs).toBeGreaterThanOrEqual(0);
+  }
 });
 
 test("ctx has region and runId only when they are given", async () => {
