@@ -1,6 +1,6 @@
 import { expect, test, vi } from "vitest";
 import { settled } from "./clock.ts";
-import { job, server, setup, watch } from "./dispatcher.ts";
+import { server, setup, watch } from "./dispatcher.ts";
 
 test("available servers are those of the region, with what is in flight there", async () => {
   const { dispatcher, leases } = setup([server("a"), server("b"), server("c", "us")]);
