@@ -1,0 +1,30 @@
+import { defineConfig } from "nitro";
+import orchestrator from "@runners/orchestrator/nitro";
+
+/** The playground: one build that is an orchestrator and, with `ORCHESTRATOR_REGION` set, a region's runner server. */
+export default defineConfig({
+  modules: [orchestrator],
+  serverDir: "playground",
+  buildDir: ".nitro",
+  // Its browser lies beside its code, where a bundle would not find it.
+  traceDeps: ["@sparticuz/chromium*"],
+  // The engine would else look for workflows in `src/` and `test/` too.
+  workflow: { dirs: ["playground"] },
+  orchestrator: {
+    pattern: "playground/workflows/**/*.ts",
+    runners: { pattern: "playground/runners/**/*.ts" },
+  },
+  $development: {
+    orchestrator: {
+      // `npm run dev` is one process: it serves both regions itself.
+      registry: {
+        type: "in-memory",
+        servers: ["eu-west-1", "us-east-1"].map((region) => ({
+          id: region,
+          url: `http://localhost:${process.env.PORT ?? 3000}/api/runner`,
+          region,
+        })),
+      },
+    },
+  },
+});
