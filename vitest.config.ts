@@ -1,11 +1,31 @@
 import { defineConfig, type ViteUserConfig } from "vitest/config";
 
+const shared = { testTimeout: 60_000, hookTimeout: 120_000 };
+const exclude = ["**/node_modules/**", "**/dist/**", "**/fixture/**", "**/.tmp/**"];
+// These build apps and start servers; the built package in dist/ is what they use.
+const endToEnd = ["test/e2e/**/*.test.ts", "test/demo.test.ts"];
+
 const config: ViteUserConfig = defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
-    exclude: ["**/node_modules/**", "**/dist/**", "**/fixture/**"],
-    testTimeout: 30_000,
-    hookTimeout: 120_000,
+    projects: [
+      {
+        test: {
+          ...shared,
+          name: "unit",
+          include: ["test/**/*.test.ts"],
+          exclude: [...exclude, ...endToEnd],
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: "e2e",
+          include: endToEnd,
+          exclude,
+          globalSetup: ["test/_support/build-fixture.ts"],
+        },
+      },
+    ],
   },
 });
 
