@@ -12,15 +12,14 @@ export interface Circuit {
 /** The circuit of a server of which nothing bad is known; also what any success leads to. */
 export const closedCircuit: Circuit = { failures: 0 };
 
-/** The circuit after a failure: opened by the last of `failures` in a row, or by any if it was not closed. */
+/** The circuit after a failure: opened by the last of `failures` in a row, and anew by each that follows. */
 export function afterFailure(
   circuit: Circuit,
   now: number,
   { failures }: Required<CircuitConfig>,
 ): Circuit {
   const inARow = circuit.failures + 1;
-  const opens = circuit.openedAt !== undefined || inARow >= failures;
-  return opens ? { failures: inARow, openedAt: now } : { failures: inARow };
+  return inARow >= failures ? { failures: inARow, openedAt: now } : { failures: inARow };
 }
 
 /** What a circuit lets through now; `half-open` means one probe at a time, which the dispatcher sees to. */

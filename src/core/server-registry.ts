@@ -21,9 +21,7 @@ export interface InMemoryServerRegistryOptions {
 interface Entry {
   server: Server;
   circuit: Circuit;
-  load?: number;
-  lastSeenAt?: number;
-  lastError?: string;
+  seen: Pick<ServerStatus, "lastError" | "lastSeenAt" | "load">;
 }
 
 /**
@@ -44,7 +42,7 @@ export class InMemoryServerRegistry implements ServerRegistry {
     };
     this.#now = options.now ?? Date.now;
     for (const server of validateServers(options.servers, options.path)) {
-      this.#entries.set(server.id, { server, circuit: closedCircuit });
+      this.#entries.set(server.id, { server, circuit: closedCircuit, seen: {} });
     }
   }
 
@@ -60,7 +58,7 @@ export class InMemoryServerRegistry implements ServerRegistry {
     this.#entries.set(valid.id, {
       server: valid,
       circuit: closedCircuit,
-      lastSeenAt: this.#now(),
+      seen: { lastSeenAt: this.#now() },
     });
   }
 
@@ -71,8 +69,8 @@ export class InMemoryServerRegistry implements ServerRegistry {
   async heartbeat(id: string, state: { load?: number } = {}): Promise<void> {
     const entry = this.#entries.get(id);
     if (!entry) return;
-    entry.lastSeenAt = this.#now();
-    if (state.load !== undefined) entry.load = state.load;
+    entry.seen.lastSeenAt = this.#now();
+    if (state.load !== undefined) entry.seen.load = state.load;
   }
 
   async report(id: string, outcome: AttemptOutcome): Promise<void> {
@@ -80,16 +78,16 @@ export class InMemoryServerRegistry implements ServerRegistry {
     if (!entry) return;
     if (outcome.ok) {
       entry.circuit = closedCircuit;
-      entry.lastSeenAt = this.#now();
-      delete entry.lastError;
+      entry.seen.lastSeenAt = this.#now();
+      delete entry.seen.lastError;
     } else {
       entry.circuit = afterFailure(entry.circuit, this.#now(), this.#circuit);
-      entry.lastError = outcome.error;
+      entry.seen.lastError = outcome.error;
     }
   }
 
-  #statusOf({ server, circuit, ...known }: Entry): ServerStatus {
-    const state = circuitState(circuit, this.#now(), this.#circuit);
-    return { ...server, ...known, circuit: state, inFlight: 0 };
+  #statusOf(entry: Entry): ServerStatus {
+    const circuit = circuitState(entry.circuit, this.#now(), this.#circuit);
+    return Object.assign({ circuit, inFlight: 0 }, entry.server, entry.seen);
   }
 }

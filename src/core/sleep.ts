@@ -22,7 +22,8 @@ export async function firstOf(
   ...waits: ((signal: AbortSignal) => Promise<unknown>)[]
 ): Promise<void> {
   const over = new AbortController();
-  const abort = (): void => over.abort();
+  // Without a reason, each abort would make an error that nobody reads.
+  const abort = (): void => over.abort("over");
   const aborted = new Promise<void>((resolve) => {
     onAbort(over.signal, resolve);
   });

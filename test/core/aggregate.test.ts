@@ -5,6 +5,9 @@ import { OrchestratorError } from "../../src/core/errors.ts";
 import type { JobResult, RunnerJob } from "../../src/types/run.ts";
 import type { RunnerResult } from "../../src/types/runner.ts";
 
+// The same cases in every run.
+fc.configureGlobal({ seed: 1 });
+
 const job: RunnerJob = { id: "j1", url: "https://x.test", runners: ["a", "b"], region: "eu" };
 const attempt = {
   number: 1,

@@ -3,6 +3,9 @@ import { expect, test } from "vitest";
 import { createLeases } from "../../src/core/leases.ts";
 import { createClock, settled } from "./clock.ts";
 
+// The same cases in every run.
+fc.configureGlobal({ seed: 1 });
+
 function setup() {
   const clock = createClock();
   return { clock, leases: createLeases({ ...clock, random: () => 0.5 }) };

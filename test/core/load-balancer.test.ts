@@ -11,6 +11,9 @@ import {
 } from "../../src/core/load-balancer.ts";
 import type { LoadBalancer, ServerStatus } from "../../src/types/server.ts";
 
+// The same cases in every run.
+fc.configureGlobal({ seed: 1 });
+
 const types = ["least-load", "round-robin", "random", "weighted", "power-of-two", "sticky"];
 
 function server(id: string, state: Partial<ServerStatus> = {}): ServerStatus {

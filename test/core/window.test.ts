@@ -3,6 +3,9 @@ import { expect, test } from "vitest";
 import { mapSettled } from "../../src/core/window.ts";
 import { createClock, settled } from "./clock.ts";
 
+// The same cases in every run.
+fc.configureGlobal({ seed: 1 });
+
 test("outcomes are in the items' order, rejections included", async () => {
   const outcomes = await mapSettled([3, 1, 2], 3, async (n) => {
     await new Promise((resolve) => setTimeout(resolve, n * 3));
