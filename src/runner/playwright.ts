@@ -36,7 +36,8 @@ export type PlaywrightContext<Context> = Context & {
 /**
  * Opens `url` in headless Chromium for a runner. The browser is launched once a process, the
  * browser context is fresh at each call and closed when the runner ends, throws or times out.
- * With a context that no runner server made, call `close()` yourself.
+ * With a context that no runner server made, call `close()` yourself. The browser keeps the process
+ * alive until `closeBrowser()` or a handler's `drain()`.
  *
  * @throws Error saying what to install or to set when playwright-core or a browser is missing,
  * TypeError for a url that is not http(s), data or about, and Playwright's error when the

@@ -110,6 +110,31 @@ test("a browser that was closed or crashed is launched anew", async () => {
   await second.close();
 });
 
+test.each([
+  ["before it is used", { isConnected: (): boolean => false }],
+  ["as it is used", dyingBrowser()],
+])("a browser whose end nobody reported, %s, is replaced", async (_when, dead) => {
+  await closeBrowser();
+  const slot = Symbol.for("@runners/orchestrator/browsers");
+  const browsers = Reflect.get(globalThis, slot) as Map<string, unknown>;
+  browsers.set("", Promise.resolve(dead));
+  const { page, close } = await withPlaywright({}, url);
+  expect(await page.title()).toBe("Hello");
+  await close();
+});
+
+/** A browser that is found dead only when a context is asked of it. */
+function dyingBrowser() {
+  let alive = true;
+  return {
+    isConnected: (): boolean => alive,
+    newContext: async (): Promise<never> => {
+      alive = false;
+      throw new Error("Target page, context or browser has been closed");
+    },
+  };
+}
+
 test("closeBrowser closes the browser, and drain does", async () => {
   const launch = async (): Promise<Browser> => {
     const { browser, close } = await withPlaywright({}, url);
