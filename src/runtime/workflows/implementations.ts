@@ -23,20 +23,22 @@ export function installSteps(dispatcher: Dispatcher): void {
 function createSteps(dispatcher: Dispatcher): StepImplementations {
   return {
     findAvailableServers: (registry, region) =>
-      enveloped(() => {
+      enveloped(async () => {
         assertHandle(registry, "server-registry");
         return dispatcher.available(region);
       }),
     selectBestServer: (servers, loadBalancer, region, key) =>
-      enveloped(() => {
+      enveloped(async () => {
         assertHandle(loadBalancer, "load-balancer");
+        for (const server of servers) assertServer(server);
         return dispatcher.select(servers, {
           ...(region !== undefined && { region }),
           ...(key !== undefined && { key }),
         });
       }),
     executeRunner: (server, value) =>
-      enveloped(() => {
+      enveloped(async () => {
+        assertServer(server);
         const job = parseJob(value);
         const { runId, callId } = caller();
         return dispatcher.execute(server, job, { runId, jobId: job.id ?? `job_${callId}` });
@@ -49,9 +51,14 @@ async function enveloped<T>(run: () => Promise<T>): Promise<Envelope<T>> {
   try {
     return { ok: true, value: await run() };
   } catch (error) {
-    if (!isOrchestratorError(error)) throw error;
-    return { ok: false, error: error.toJSON() };
+    return { ok: false, error: toOrchestratorError(error).toJSON() };
   }
+}
+
+function toOrchestratorError(error: unknown): OrchestratorError {
+  if (isOrchestratorError(error)) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new OrchestratorError("EXECUTION_FAILED", message, { cause: error });
 }
 
 /** The run and the call in it, which stay the same over retries and replays; made up outside a run. */
@@ -68,5 +75,13 @@ function assertHandle(handle: { kind: string; name: string } | undefined, kind: 
   throw new OrchestratorError(
     "CONFIG_INVALID",
     `Expected the ${kind} handle that the workflow was given.`,
+  );
+}
+
+function assertServer(server: unknown): void {
+  if (typeof (server as { id?: unknown } | undefined)?.id === "string") return;
+  throw new OrchestratorError(
+    "UNKNOWN_SERVER",
+    "Expected a server as findAvailableServersStep or selectBestServerStep answers it, with its id.",
   );
 }
