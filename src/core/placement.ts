@@ -61,8 +61,12 @@ export function createPlacement(options: PlacementOptions): Placement {
   const { registry, leases, now, random } = options;
   const lines = createLines();
 
-  async function list(region?: string): Promise<ServerStatus[]> {
-    const servers = await registry.list(region === undefined ? undefined : { region });
+  function list(region?: string): Promise<ServerStatus[]> {
+    return registry.list(region === undefined ? undefined : { region });
+  }
+
+  /** The servers with what is in flight there at this moment. */
+  function counted(servers: readonly ServerStatus[]): ServerStatus[] {
     return servers.map((server) =>
       Object.assign({}, server, { inFlight: leases.count(server.id) }),
     );
@@ -70,7 +74,7 @@ export function createPlacement(options: PlacementOptions): Placement {
 
   /** The registered servers of these ids; what else a caller passes, such as a url, is not used. */
   async function idsOf(servers: readonly { id: string }[]): Promise<string[]> {
-    const known = await registry.list();
+    const known = await list();
     const ids = new Set(known.map(({ id }) => id));
     const unknown = servers.find(({ id }) => !ids.has(id));
     if (unknown) throw unknownServer(unknown.id, known);
@@ -88,12 +92,12 @@ export function createPlacement(options: PlacementOptions): Placement {
   /** No await between counting, choosing and leasing, so that jobs of one moment see each other. */
   function take(
     servers: readonly ServerStatus[],
-    select: SelectOptions,
+    wanted: SelectOptions,
   ): SelectedServer | undefined {
-    const roomy = servers.filter((server) => mayWork(server) && hasRoom(server));
+    const roomy = counted(servers).filter((server) => mayWork(server) && hasRoom(server));
     if (roomy.length === 0) return undefined;
-    const balancer = select.loadBalancer ?? options.loadBalancer;
-    const choice = balancer.select(roomy, { now: now(), random, key: select.key });
+    const balancer = wanted.loadBalancer ?? options.loadBalancer;
+    const choice = balancer.select(roomy, { now: now(), random, key: wanted.key });
     const picked = roomy.find(({ id }) => id === choice?.id);
     const lease = picked && leases.acquire(picked.id, { ttl: leaseTtl, capacity: picked.capacity });
     return lease && selected(picked, lease.id);
@@ -113,25 +117,25 @@ export function createPlacement(options: PlacementOptions): Placement {
 
   async function waitForRoom(
     ids: readonly string[] | undefined,
-    select: SelectOptions,
+    wanted: SelectOptions,
     key: string,
   ): Promise<SelectedServer> {
     const deadline = now() + options.wait;
-    const pause = (ms: number) => (signal: AbortSignal) => options.sleep(ms, signal);
     const place = lines.join(key);
     try {
-      await firstOf(select.signal, () => place.turn, pause(options.wait));
+      // Who came before gives up before I would: all wait equally long.
+      await firstOf(wanted.signal, () => place.turn);
       for (;;) {
-        select.signal?.throwIfAborted();
-        const servers = await candidates(ids, select);
-        const server = take(servers, select);
+        wanted.signal?.throwIfAborted();
+        const servers = await candidates(ids, wanted);
+        const server = take(servers, wanted);
         if (server) return server;
         const left = deadline - now();
-        if (servers.length === 0 || left <= 0) throw await unavailable(servers, select);
+        if (servers.length === 0 || left <= 0) throw await unavailable(servers, wanted);
         await firstOf(
-          select.signal,
+          wanted.signal,
           (signal) => leases.released(signal),
-          pause(Math.min(left, lookEvery)),
+          (signal) => options.sleep(Math.min(left, lookEvery), signal),
         );
       }
     } finally {
@@ -141,36 +145,36 @@ export function createPlacement(options: PlacementOptions): Placement {
 
   async function select(
     servers: readonly { id: string }[] | undefined,
-    select: SelectOptions = {},
+    wanted: SelectOptions = {},
   ): Promise<SelectedServer> {
-    select.signal?.throwIfAborted();
+    wanted.signal?.throwIfAborted();
     const ids = servers && (await idsOf(servers));
-    const key = JSON.stringify([select.region, ids, select.exclude]);
-    const direct = lines.has(key) ? undefined : take(await candidates(ids, select), select);
-    return direct ?? waitForRoom(ids, select, key);
+    const key = JSON.stringify([wanted.region, ids, wanted.exclude]);
+    const direct = lines.has(key) ? undefined : take(await candidates(ids, wanted), wanted);
+    return direct ?? waitForRoom(ids, wanted, key);
   }
 
   async function unavailable(
     servers: readonly ServerStatus[],
     { region }: SelectOptions,
   ): Promise<OrchestratorError> {
-    const regions = [...new Set((await registry.list()).map((server) => server.region))];
-    return noServer(servers, region, regions);
+    const regions = [...new Set((await list()).map((server) => server.region))];
+    return noServer(counted(servers), region, regions);
   }
 
   return {
     async available(region) {
-      return (await list(region)).filter(mayWork);
+      return counted(await list(region)).filter(mayWork);
     },
     select,
-    async selectNow(select) {
-      return take(await candidates(undefined, select), select);
+    async selectNow(wanted) {
+      return take(await candidates(undefined, wanted), wanted);
     },
-    async claim({ id, leaseId }, choice) {
+    async claim({ id, leaseId }, wanted) {
       const servers = await list();
       const server = servers.find((one) => one.id === id);
       if (!server) throw unknownServer(id, servers);
-      return occupy(server, leaseId) ?? select(undefined, { ...choice, region: server.region });
+      return occupy(server, leaseId) ?? select(undefined, { ...wanted, region: server.region });
     },
   };
 }

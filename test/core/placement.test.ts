@@ -56,6 +56,21 @@ test("jobs selected in one moment see each other", async () => {
   expect(selected.filter(({ id }) => id === "a")).toHaveLength(5);
 });
 
+test("jobs selected in one moment fill up the server with the least load first", async () => {
+  const { dispatcher, leases } = setup([server("a"), server("b")]);
+  for (let n = 0; n < 4; n += 1) leases.acquire("a", { ttl: 1000 });
+  const selected = await Promise.all([1, 2, 3, 4].map(() => dispatcher.select(undefined)));
+  expect(selected.map(({ id }) => id)).toEqual(["b", "b", "b", "b"]);
+});
+
+test("jobs selected in one moment are one probe of a half-open server at most", async () => {
+  const { clock, dispatcher, leases, open } = setup([server("a"), server("b")]);
+  await open("a");
+  await clock.advance(1000);
+  await Promise.all([1, 2, 3, 4].map(() => dispatcher.select(undefined)));
+  expect([leases.count("a"), leases.count("b")]).toEqual([1, 3]);
+});
+
 test("select never trusts a url that is passed", async () => {
   const { dispatcher } = setup([server("a")]);
   const passed = [{ id: "a", url: "http://evil" }];
@@ -171,6 +186,26 @@ test("waiting jobs get room in the order they came", async () => {
     await clock.advance(1);
   }
   expect(order).toEqual([1, 2, 3, 4]);
+});
+
+test("a job that comes just as room is made does not overtake one that waits", async () => {
+  const { clock, dispatcher, leases } = setup([server("a", "eu", { capacity: 1 })]);
+  const held = await dispatcher.select(undefined);
+  const first = watch(dispatcher.select(undefined));
+  await settled();
+  leases.release(held.leaseId);
+  const second = watch(dispatcher.select(undefined));
+  await clock.advance(1);
+  expect([first.value?.id, second.value?.id]).toEqual(["a", undefined]);
+});
+
+test("a full server is passed over, however little it has to do", async () => {
+  const { dispatcher, leases } = setup([server("a", "eu", { capacity: 1 }), server("b")]);
+  leases.acquire("a", { ttl: 1000 });
+  for (let n = 0; n < 5; n += 1) leases.acquire("b", { ttl: 1000 });
+  const seen = watch(dispatcher.select(undefined));
+  await settled();
+  expect(seen.value).toMatchObject({ id: "b" });
 });
 
 test("a job that waits in vain fails after the configured time and says why", async () => {
