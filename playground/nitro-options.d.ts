@@ -5,4 +5,4 @@ declare module "nitro/types" {
   }
 }
 
-export {};
+export type { NitroOptions } from "nitro/types";
