@@ -44,6 +44,16 @@ test("execute refuses an unknown server", async () => {
   });
 });
 
+test("a place on a server that left meanwhile is freed", async () => {
+  const { dispatcher, registry, leases } = setup([server("a"), server("b")]);
+  const selected = await dispatcher.select([{ id: "a" }]);
+  await registry.deregister("a");
+  await expect(dispatcher.execute(selected, job, ids)).rejects.toMatchObject({
+    code: "UNKNOWN_SERVER",
+  });
+  expect(leases.count("a")).toBe(0);
+});
+
 test("execute takes over the lease it is passed, and frees the place", async () => {
   let during = 0;
   const { dispatcher, leases } = setup([server("a")], async () => {
