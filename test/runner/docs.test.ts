@@ -111,6 +111,7 @@ test("the page works below another path, as behind a proxy that strips a prefix"
     silent: true,
     gracefulShutdown: false,
     fetch: (request) => {
+      if (!request.url.includes("/prefix/")) return new Response(null, { status: 404 });
       const url = request.url.replace("/prefix", "");
       const { method, headers, body } = request;
       return handler(new Request(url, { method, headers, body, duplex: "half" } as RequestInit));

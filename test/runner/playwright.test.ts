@@ -187,7 +187,10 @@ test("an executable that is named but missing is an error that says who named it
   await (await withPlaywright({}, url)).close();
 });
 
-test("a runner whose time is up gets no browser", async () => {
+test("a runner whose time is up launches no browser", async () => {
+  await closeBrowser();
   const signal = AbortSignal.abort(new Error("over"));
   await expect(withPlaywright({ signal }, url)).rejects.toThrow("over");
+  const browsers = Reflect.get(globalThis, Symbol.for("@runners/orchestrator/browsers"));
+  expect((browsers as Map<string, unknown>).size).toBe(0);
 });
