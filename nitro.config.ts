@@ -6,7 +6,7 @@ export default defineConfig({
   modules: [orchestrator],
   serverDir: "playground",
   buildDir: ".nitro",
-  // Its browser lies beside its code, where a bundle would not find it.
+  // Its browser is a file beside its code, which a bundle would leave behind.
   traceDeps: ["@sparticuz/chromium*"],
   // The engine would else look for workflows in `src/` and `test/` too.
   workflow: { dirs: ["playground"] },

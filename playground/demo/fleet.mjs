@@ -21,8 +21,8 @@ export async function startFleet({ processes, entry, tempDir, onCheck }) {
   const runnerServers = await Promise.all(
     servers.map(async ({ id, region }) => {
       const server = await serve(id, { ORCHESTRATOR_REGION: region }, (line) => {
-        const url = checkedUrl(line);
-        if (url) onCheck({ server: id, region, url });
+        const check = readCheck(line);
+        if (check) onCheck({ server: id, region, ...check });
       });
       await assertRegion(server, region);
       return server;
@@ -44,11 +44,11 @@ export async function startFleet({ processes, entry, tempDir, onCheck }) {
   };
 }
 
-/** The page a runner server's log line is about; lines of anything else are passed over. */
-function checkedUrl(line) {
+/** The check a runner server's log line tells of; other lines are passed over. */
+function readCheck(line) {
   try {
-    const { message, url } = JSON.parse(line);
-    return message === "checking" ? new URL(url) : undefined;
+    const { message, runner, url } = JSON.parse(line);
+    return message === "checking" ? { runner, url: new URL(url) } : undefined;
   } catch {
     return undefined;
   }

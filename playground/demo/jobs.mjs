@@ -66,7 +66,7 @@ export function countChecks(jobs) {
 
 /** The results that the served pages lead to, counted as the aggregate counts them. */
 export function expectedSummary(jobs) {
-  const statuses = jobs.flatMap((job) => job.runners.map((runner) => expectedStatus(job, runner)));
+  const statuses = jobs.flatMap(expectedStatuses);
   const count = (status) => statuses.filter((one) => one === status).length;
   return {
     total: statuses.length,
@@ -74,6 +74,11 @@ export function expectedSummary(jobs) {
     failed: count("fail"),
     errored: count("error"),
   };
+}
+
+/** The statuses of one job's checks, in order. */
+export function expectedStatuses(job) {
+  return job.runners.map((runner) => expectedStatus(job, runner));
 }
 
 function expectedStatus(job, runner) {

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { expectedSummary, nameOf, regions, shortName } from "./jobs.mjs";
+import { expectedStatuses, expectedSummary, nameOf, regions, shortName } from "./jobs.mjs";
 import { servers, victim } from "./fleet.mjs";
 
 /** The aggregate as a table: a row a job. */
@@ -47,8 +47,13 @@ export function differences(aggregate, jobs, checks) {
   };
   expect("state of the run", aggregate.state, "completed");
   expect("jobs", aggregate.jobs.length, jobs.length);
-  for (const { jobId, state, error } of aggregate.jobs) {
+  for (const [index, { jobId, state, error, results }] of aggregate.jobs.entries()) {
     expect(`state of ${jobId}${error ? ` (${error})` : ""}`, state, "completed");
+    expect(`id of job ${index + 1}`, jobId, jobs[index].id);
+    const names = results.map(({ name }) => name);
+    expect(`checks of ${jobId}`, names, jobs[index].runners.map(nameOf));
+    const statuses = results.map(({ status }) => status);
+    expect(`results of ${jobId}`, statuses, expectedStatuses(jobs[index]));
   }
   expect("summary", aggregate.summary, expectedSummary(jobs));
   for (const region of regions) {
@@ -64,6 +69,10 @@ export function differences(aggregate, jobs, checks) {
     const at = [...new Set(failed.map(({ server }) => server))];
     expect(`servers that failed ${jobId}`, at, [victim]);
   }
+  const logged = new Set(checks.map(({ runner, url }) => `${runner} ${url.href}`));
+  const planned = jobs.flatMap(({ runners, url }) => runners.map((one) => `${nameOf(one)} ${url}`));
+  const never = planned.filter((check) => !logged.has(check));
+  expect("checks that no server logged", never, []);
   expect("checks in a wrong region", strays(aggregate, checks), []);
   return found;
 }
