@@ -89,6 +89,8 @@ function serveRunners(
   let imports: RunnerImport[] = [];
   virtual["#orchestrator/virtual/runners"] = () => runnersTemplate(imports);
   handlers.push({ route: `${runners.route}/**`, handler: runtimeFile("runner-handler") });
+  // Its browser lies beside its JavaScript, where a bundle would not find it.
+  nitro.options.traceDeps = [...(nitro.options.traceDeps ?? []), "@sparticuz/chromium*"];
   // Before ours, so that runners drain before the process is told to go.
   plugins.unshift(runtimeFile("runner-plugin"));
   return async () => {

@@ -70,7 +70,7 @@ export class OrchestratorBuilder {
       column: 1,
       message: `the engine does not compile the workflow "${entry.name}", so it cannot be started`,
       mend: entry.ownLine
-        ? "Its file must lie in one of the folders of `workflow.dirs` (the app's root by default)."
+        ? "It compiles plain functions only, without parentheses, `as` or `satisfies` around them, in the folders of `workflow.dirs` (the app's root by default)."
         : "Put 'use workflow' on a line of its own.",
     };
     const message = formatProblem(problem);

@@ -41,7 +41,7 @@ export function readDirectives(
     };
   }
   const exports = collectExports(parsed.program);
-  const moduleLevel = prologue(parsed.program.body).find((d) => d.directive === directive);
+  const moduleLevel = firstDirective(parsed.program.body, directive);
   const problems = directiveProblems(parsed.program, source, file, directive);
   const functions: DirectedFunction[] = [];
   for (const [exportName, entry] of exports.functions) {
@@ -81,21 +81,18 @@ function syntaxProblems(
   }));
 }
 
-/** The directives a body opens with. */
-function prologue(body: readonly (Directive | Statement)[]): Directive[] {
-  const end = body.findIndex((node) => !isDirective(node));
-  return body.slice(0, end === -1 ? body.length : end) as Directive[];
-}
-
-function isDirective(node: Directive | Statement): node is Directive {
-  return (
-    node.type === "ExpressionStatement" && "directive" in node && typeof node.directive === "string"
-  );
+/** The directive if a body opens with it; further down the engine refuses it. */
+function firstDirective(
+  body: readonly (Directive | Statement)[],
+  directive: DirectiveName,
+): Directive | undefined {
+  const first = body[0];
+  if (first?.type !== "ExpressionStatement" || !("directive" in first)) return undefined;
+  return first.directive === directive ? (first as Directive) : undefined;
 }
 
 function ownDirective(fn: FunctionNode, directive: DirectiveName): Directive | undefined {
-  if (fn.body?.type !== "BlockStatement") return undefined;
-  return prologue(fn.body.body).find((d) => d.directive === directive);
+  return fn.body?.type === "BlockStatement" ? firstDirective(fn.body.body, directive) : undefined;
 }
 
 /** Directives where they cannot work, and strings that were probably meant as one. */
@@ -106,24 +103,21 @@ function directiveProblems(
   directive: DirectiveName,
 ): Problem[] {
   const problems: Problem[] = [];
-  const inPrologue = new Set<number>();
-  const visitBody = (body: readonly (Directive | Statement)[]): void => {
-    for (const node of prologue(body)) inPrologue.add(node.start);
-  };
+  const atTop = new Set([firstDirective(program.body, directive)?.start]);
   const visitFunction = (fn: FunctionNode): void => {
-    if (fn.body?.type !== "BlockStatement") return;
-    visitBody(fn.body.body);
-    if (ownDirective(fn, directive) && (!fn.async || fn.generator)) {
+    const own = ownDirective(fn, directive);
+    if (!own) return;
+    atTop.add(own.start);
+    if (!fn.async || fn.generator) {
       problems.push(notAsync(fn, source, file, directive, "id" in fn ? fn.id?.name : undefined));
     }
   };
-  visitBody(program.body);
   new Visitor({
-    FunctionDeclaration: (fn) => visitFunction(fn),
-    FunctionExpression: (fn) => visitFunction(fn),
-    ArrowFunctionExpression: (fn) => visitFunction(fn),
+    FunctionDeclaration: visitFunction,
+    FunctionExpression: visitFunction,
+    ArrowFunctionExpression: visitFunction,
     ExpressionStatement: (node) => {
-      const problem = nearMiss(node, inPrologue.has(node.start), directive);
+      const problem = nearMiss(node, atTop.has(node.start), directive);
       if (problem) problems.push({ file, ...positionOf(source, node.start), ...problem });
     },
   }).visit(program);
@@ -159,7 +153,7 @@ function nearMiss(
     if (atTop) return undefined;
     return {
       message: `'${directive}' is not the first statement of its function or file, so it does nothing`,
-      mend: "Move it to the first line of the function body.",
+      mend: "Make it the first statement, before 'use strict' and everything else.",
     };
   }
   if (text === directive) {

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import fg from "fast-glob";
 import { dirname, extname, join, parse, relative } from "pathe";
 import {
@@ -142,13 +142,18 @@ class FileReader {
     const stem = /^\.[mc]?js$/.test(extname(base)) ? base.slice(0, -extname(base).length) : base;
     const candidates = [
       base,
-      ...SOURCE_EXTENSIONS.flatMap((ext) => [`${stem}${ext}`, `${base}/index${ext}`]),
+      ...SOURCE_EXTENSIONS.map((ext) => `${stem}${ext}`),
+      ...SOURCE_EXTENSIONS.map((ext) => `${base}/index${ext}`),
     ];
-    const existing = await fg(
-      candidates.map((path) => fg.escapePath(path)),
-      { onlyFiles: true },
-    );
-    const target = candidates.find((path) => existing.includes(path));
+    const areFiles = await Promise.all(candidates.map(isFile));
+    const target = candidates.find((_path, index) => areFiles[index]);
     return target && relative(this.#root, target);
   }
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
 }

@@ -7,7 +7,7 @@ import {
   type RunnerInfo,
 } from "./contract.ts";
 import { errorExamples } from "./error-examples.ts";
-import { rebase, toJsonSchema } from "./json-schema.ts";
+import { rebase, toJsonSchema } from "../core/json-schema.ts";
 
 /** An OpenAPI 3.1 document, as plain JSON. */
 export type OpenApiDocument = JsonObject & { openapi: string };

@@ -1,11 +1,6 @@
 import { OrchestratorError } from "../core/errors.ts";
-import type {
-  JsonObject,
-  RunnerExecuteRequest,
-  RunnerSpec,
-  StandardSchema,
-  ValidationIssue,
-} from "../types/index.ts";
+import { validateInput } from "../core/standard-schema.ts";
+import type { JsonObject, RunnerExecuteRequest, RunnerSpec } from "../types/index.ts";
 import type { CatalogRunner, RunnerCatalog } from "./catalog.ts";
 
 /** A runner about to be called, with its validated input. */
@@ -51,32 +46,9 @@ function mergedInput(request: RunnerExecuteRequest, spec: RunnerSpec): JsonObjec
 
 async function validated(runner: CatalogRunner, input: JsonObject): Promise<unknown> {
   if (!runner.schema) return input;
-  const outcome = await runner.schema["~standard"].validate(input);
+  const outcome = await validateInput(runner.schema, input);
   if (!outcome.issues) return outcome.value;
   throw new OrchestratorError("INPUT_VALIDATION_FAILED", "Runner input validation failed", {
-    data: { runnerName: runner.name, issues: outcome.issues.map(toIssue) },
+    data: { runnerName: runner.name, issues: outcome.issues },
   });
-}
-
-type Issue = Extract<
-  Awaited<ReturnType<StandardSchema["~standard"]["validate"]>>,
-  { issues: readonly unknown[] }
->["issues"][number];
-
-function toIssue(issue: Issue): ValidationIssue {
-  return {
-    path: (issue.path ?? []).map((part) => toSegment(typeof part === "object" ? part.key : part)),
-    message: issue.message,
-    code: vendorCode(issue),
-  };
-}
-
-function toSegment(key: PropertyKey): number | string {
-  return typeof key === "symbol" ? key.toString() : key;
-}
-
-/** The vendor's own word for the issue: zod calls it `code`, valibot `type`; the standard has none. */
-function vendorCode(issue: object): string {
-  const { code, type } = issue as { code?: unknown; type?: unknown };
-  return [code, type].find((word) => typeof word === "string") ?? "custom";
 }

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { BodyTooLargeError, canonicalJson, isJsonType, readBody } from "../core/body.ts";
 import type { RunnerExecuteRequest, ValidationIssue } from "../types/index.ts";
 import { executeRequestSchema } from "./contract.ts";
 import { malformedMessage, Refusal } from "./refusal.ts";
@@ -18,13 +19,12 @@ export interface OpenedBody {
 export async function readJson(request: Request, limit: number): Promise<unknown> {
   const type = request.headers.get("content-type");
   // Browsers send other types across origins without asking, so that any page could start runners.
-  if (type !== null && !/^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(type.trim())) {
-    throw malformed();
-  }
-  const bytes = await readBytes(request, limit);
+  if (type !== null && !isJsonType(type)) throw malformed();
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch {
+    return JSON.parse(await readBody(request, limit));
+  } catch (error) {
+    if (error instanceof BodyTooLargeError)
+      throw new Refusal("PAYLOAD_TOO_LARGE", { data: { limit } });
     throw malformed();
   }
 }
@@ -52,35 +52,7 @@ export function parseExecuteRequest(payload: unknown): RunnerExecuteRequest {
 
 /** A digest that is the same for the same request, in whatever order its keys were written. */
 export function fingerprintOf(request: RunnerExecuteRequest): string {
-  return createHash("sha256").update(JSON.stringify(request, sortedKeys)).digest("base64");
-}
-
-function sortedKeys(_key: string, value: unknown): unknown {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-async function readBytes(request: Request, limit: number): Promise<Uint8Array> {
-  if (Number(request.headers.get("content-length")) > limit) throw tooLarge(limit);
-  if (!request.body) return new Uint8Array();
-  const reader = request.body.getReader();
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return Buffer.concat(chunks, size);
-    size += value.byteLength;
-    if (size > limit) {
-      // Not awaited: the sender may never end, and the answer is known.
-      void reader.cancel().catch(() => {});
-      throw tooLarge(limit);
-    }
-    chunks.push(value);
-  }
-}
-
-function tooLarge(limit: number): Refusal {
-  return new Refusal("PAYLOAD_TOO_LARGE", { data: { limit } });
+  return createHash("sha256").update(canonicalJson(request)).digest("base64");
 }
 
 function malformed(): Refusal {

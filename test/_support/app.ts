@@ -7,6 +7,13 @@ import { type Running, runNode, startNode } from "./process.ts";
 /** The repository. */
 export const root: string = fileURLToPath(new URL("../../", import.meta.url));
 
+/** Where this run's apps and data lie: below the repository, so that they find its packages. */
+export function runDir(): string {
+  // Test workers inherit it, so that two runs of the tests do not get in each other's way.
+  process.env.ORCHESTRATOR_TEST_DIR ??= join(root, ".tmp", `run-${process.pid}`);
+  return process.env.ORCHESTRATOR_TEST_DIR;
+}
+
 const nitroCli = join(root, "node_modules/nitro/dist/cli/index.mjs");
 
 /** A Nitro app in a folder of its own, below the repository, whose packages it finds. */
@@ -30,7 +37,7 @@ export async function createApp(options: {
   /** False for an app that brings its own copy of the package. */
   linked?: boolean;
 }): Promise<TestApp> {
-  const dir = join(root, ".tmp", `app-${randomUUID()}`);
+  const dir = join(runDir(), `app-${randomUUID()}`);
   await mkdir(dir, { recursive: true });
   if (options.from) await cp(options.from, dir, { recursive: true });
   const files: Record<string, string> = {
@@ -83,7 +90,7 @@ export async function startServer(
 
 /** A fresh folder for a server's working directory and data. */
 export function workDir(): string {
-  return join(root, ".tmp", `cwd-${randomUUID()}`);
+  return join(runDir(), `cwd-${randomUUID()}`);
 }
 
 async function serve(

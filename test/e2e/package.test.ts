@@ -1,0 +1,158 @@
+import { execFile } from "node:child_process";
+import { cp, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { publint } from "publint";
+import { formatMessage } from "publint/utils";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { finished, startRun } from "../_support/api.ts";
+import { root, startServer } from "../_support/app.ts";
+import { runNode } from "../_support/process.ts";
+
+const run = promisify(execFile);
+
+// Outside the repository, so that nothing of its node_modules can be found by accident.
+let dir: string;
+let app: string;
+let tarball: string;
+
+const files: Record<string, string> = {
+  "package.json": JSON.stringify({
+    name: "scratch",
+    version: "1.0.0",
+    type: "module",
+    private: true,
+  }),
+  "nitro.config.ts": `import { defineConfig } from "nitro";
+import orchestrator from "@runners/orchestrator/nitro";
+
+export default defineConfig({
+  modules: [orchestrator],
+  orchestrator: { loadBalancer: { type: "round-robin" }, runners: { region: "eu" } },
+});
+`,
+  "wrong.ts": `import { defineConfig } from "nitro";
+import "@runners/orchestrator/nitro";
+
+// @ts-expect-error a wrong type of balancer is noticed in the editor
+defineConfig({ orchestrator: { loadBalancer: { type: "fastest" }, registry: { type: "in-memory" } } });
+`,
+  "workflows/hello.ts": `import { aggregateResults, InMemoryServerRegistry, LeastLoadLoadBalancer, type RunnerJob } from "@runners/orchestrator";
+
+export async function hello(jobs: RunnerJob[]) {
+  "use workflow";
+  return { jobs: jobs.length, summary: aggregateResults([], []).summary, text: await text() };
+}
+
+async function text(): Promise<string> {
+  "use step";
+  return [InMemoryServerRegistry, LeastLoadLoadBalancer].map((c) => typeof c).join();
+}
+`,
+  "runners/check.ts": `import type { RunnerContext } from "@runners/orchestrator/types";
+import { createRunnerHandler, withPlaywright } from "@runners/orchestrator/runner";
+import { createHttpExecutor } from "@runners/orchestrator/executors/http";
+
+export const parts: unknown[] = [createRunnerHandler, withPlaywright, createHttpExecutor];
+
+export async function check(ctx: RunnerContext) {
+  "use runner";
+  ctx.log("checked");
+  return { status: "pass" as const };
+}
+`,
+  "tsconfig.json": JSON.stringify({
+    compilerOptions: {
+      target: "ES2023",
+      module: "ESNext",
+      moduleResolution: "Bundler",
+      strict: true,
+      noEmit: true,
+      skipLibCheck: false,
+      types: [],
+    },
+    include: ["*.ts", "workflows", "runners"],
+  }),
+};
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "orchestrator-package-"));
+  app = join(dir, "app");
+  const { stdout } = await run("npm", ["pack", "--json", "--pack-destination", dir], { cwd: root });
+  const [packed] = JSON.parse(stdout) as { filename: string }[];
+  tarball = join(dir, packed!.filename);
+  for (const [path, contents] of Object.entries(files)) {
+    await mkdir(join(app, path, ".."), { recursive: true });
+    await writeFile(join(app, path), contents);
+  }
+  // The peers come with it, as they do for a user.
+  const flags = ["--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error"];
+  await run("npm", ["install", ...flags, tarball, "zod", "playwright-core"], {
+    cwd: app,
+    timeout: 240_000,
+  });
+}, 300_000);
+
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+test("publint finds nothing to say of the packed package", async () => {
+  const { messages, pkg } = await publint({ pkgDir: root, pack: "npm", strict: true });
+  expect(messages.map((message) => formatMessage(message, pkg!))).toEqual([]);
+});
+
+test("the package holds what runs and no more", async () => {
+  const { stdout } = await run("tar", ["-tzf", tarball]);
+  const names = stdout.trim().split("\n");
+  expect(
+    names.filter(
+      (name) => !/^package\/(?:dist\/|package\.json|README\.md|CHANGELOG\.md|LICENSE)/.test(name),
+    ),
+  ).toEqual([]);
+  expect(names).toContain("package/LICENSE");
+  expect(names).toContain("package/dist/nitro.d.mts");
+});
+
+test("its types resolve in a user's app, its own declarations included", async () => {
+  const { code, output } = await runNode(
+    [join(root, "node_modules/typescript/bin/tsc"), "-p", app],
+    app,
+  );
+  // Of declarations only ours are ours to keep right.
+  const ours = output
+    .split("\n")
+    .filter((line) => /error TS/.test(line) && !/^node_modules\/(?!@runners\/)/.test(line));
+  expect(ours).toEqual([]);
+  expect([0, 2]).toContain(code);
+});
+
+test("the app builds with it, and runs moved away, without node_modules beside it", async () => {
+  const { code, output } = await runNode(["node_modules/nitro/dist/cli/index.mjs", "build"], app);
+  expect(output).not.toMatch(/warn.*(?:unresolved|could not be resolved)/i);
+  expect(code).toBe(0);
+  const away = join(dir, "away");
+  await cp(join(app, ".output"), join(away, "output"), { recursive: true });
+  await rm(app, { recursive: true, force: true });
+  expect(await readdir(away)).toEqual(["output"]);
+  const server = await startServer(join(away, "output"), join(dir, "elsewhere"));
+  try {
+    const runId = await startRun(server.url, "hello", { jobs: [{ runners: ["check"] }] });
+    const { body } = await finished(server.url, "hello", runId);
+    expect(body).toEqual({
+      jobs: 1,
+      summary: { total: 0, passed: 0, failed: 0, errored: 0 },
+      text: "function,function",
+    });
+    const executed = await fetch(`${server.url}/api/runner/execute`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ runners: ["check"] }),
+    });
+    expect(await executed.json()).toMatchObject({
+      region: "eu",
+      results: [{ name: "check", status: "pass" }],
+    });
+  } finally {
+    await server.stop("SIGKILL");
+  }
+});
