@@ -123,7 +123,7 @@ test("its types resolve in a user's app, its own declarations included", async (
     .split("\n")
     .filter((line) => /error TS/.test(line) && !/^node_modules\/(?!@runners\/)/.test(line));
   expect(ours).toEqual([]);
-  expect([0, 2]).toContain(code);
+  expect(code === 0 || output.includes("error TS")).toBe(true);
 });
 
 test("the app builds with it, and runs moved away, without node_modules beside it", async () => {

