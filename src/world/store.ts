@@ -1,0 +1,38 @@
+/** One change of a key: its new value, or its removal. */
+export type Write = { key: string; value: {} } | { key: string; value: undefined };
+
+/** Which keys to read, and in which order. */
+export interface Range {
+  /** What the keys begin with. */
+  prefix: string;
+  /** Only keys beyond this one, in the order of reading. */
+  after?: string;
+  /** From the last key to the first. @default false */
+  reverse?: boolean;
+}
+
+/** A key with its value. */
+export interface Entry<T> {
+  key: string;
+  value: T;
+}
+
+/**
+ * Where a World keeps everything: an ordered map of strings to values (plain data, `Date` and `Uint8Array`).
+ *
+ * An adapter must
+ * - show a write to `get` and `range` as soon as `write` has been called, so that a decision taken between
+ *   two awaits holds: this is what makes conditional writes out of reading and then writing;
+ * - apply the changes of one call together or not at all, and calls in their order;
+ * - resolve `write` when its changes survive the death of the process and, as far as the medium allows, of the machine;
+ * - never give out a value that a caller's change to it could reach.
+ *
+ * It must not write without being asked to, nor keep a `Range` open between two awaits.
+ */
+export interface Store {
+  get<T>(key: string): T | undefined;
+  range<T>(range: Range): Iterable<Entry<T>>;
+  write(writes: readonly Write[]): Promise<void>;
+  /** Resolves when all writes are stored; no other call may follow. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,119 @@
+import type { createWorld } from "workflow/runtime";
+
+/** The engine's storage, queue and streams, as its own runtime types them. */
+export type World = ReturnType<typeof createWorld>;
+
+/** What storing an event answers: the event and the records it changed. */
+export type EventResult = Awaited<ReturnType<World["events"]["create"]>>;
+/** A fact of a run's log. */
+export type Event = NonNullable<EventResult["event"]>;
+export type Run = NonNullable<EventResult["run"]>;
+export type Step = NonNullable<EventResult["step"]>;
+export type Hook = NonNullable<EventResult["hook"]>;
+export type Wait = NonNullable<EventResult["wait"]>;
+/** Name of a queue: a prefix and a workflow's or a step's name. */
+export type QueueName = Parameters<World["queue"]>[0];
+export type QueueOptions = NonNullable<Parameters<World["queue"]>[2]>;
+export type QueuePrefix = Parameters<World["createQueueHandler"]>[0];
+/** What the engine does with a message; an answer with `timeoutSeconds` asks for it again after that time. */
+export type QueueHandler = Parameters<World["createQueueHandler"]>[1];
+
+/** Options of the embedded World. */
+export interface EmbeddedWorldOptions {
+  /** Folder of the store; created when missing. One process may write to it at a time. */
+  dataDir: string;
+  /**
+   * Reads only, also beside a process that writes: every write is refused and nothing is delivered.
+   * @default false
+   */
+  readOnly?: boolean;
+  /** What is kept of runs that have ended; a value may be `Infinity`. */
+  retention?: {
+    /** Milliseconds after a run's end. @default 2_592_000_000 (30 days) */
+    age?: number;
+    /** Number of ended runs, the newest. @default 10_000 */
+    count?: number;
+  };
+  /** Steps of one run that execute at the same time; the rest wait their turn. @default 100 */
+  stepsPerRun?: number;
+  /** Milliseconds until a delivery whose handler threw is tried again. @default 250 doubled each time, at most 60,000 */
+  retryDelay?: (attempt: number) => number;
+  /**
+   * How often a step may be retried, by its name; `undefined` when it is not known here. It decides whether
+   * a step that a dead process had begun starts again.
+   * @default what the engine's registry of step functions says
+   */
+  maxRetries?: (stepName: string) => number | undefined;
+  /** The time in milliseconds since the epoch. @default Date.now */
+  now?: () => number;
+}
+
+/** A key that belongs to at most one run. */
+export interface Claim {
+  /** Any text, for example an `Idempotency-Key` or a caller's own run id, with a prefix that tells them apart. */
+  key: string;
+  /** Digest of the request; the same key with another fingerprint is a conflict. */
+  fingerprint: string;
+}
+
+/** What a start under claims came to. */
+export type ClaimedStart =
+  | { kind: "started"; runId: string }
+  /** The key had started this run before, with the same fingerprint. */
+  | { kind: "repeated"; runId: string }
+  /** The key stands for a request with another fingerprint. */
+  | { kind: "conflict"; runId: string };
+
+/** How a run ended. */
+export interface RunEnd {
+  runId: string;
+  status: "completed" | "failed" | "cancelled";
+}
+
+/** Numbers about a World in use. */
+export interface WorldStats {
+  /** Ended runs that are kept. */
+  endedRuns: number;
+  /** Messages that are being delivered. */
+  delivering: number;
+  /** Messages that wait for a handler, for their run's turn or for a place among its steps. */
+  ready: number;
+  /** Milliseconds since the epoch at which the next delayed message is due. */
+  nextDue: number | undefined;
+}
+
+/** The engine's World in one folder and one process. */
+export interface EmbeddedWorld extends World {
+  specVersion: number;
+  /**
+   * Takes the folder for this process, gives every run that has not ended its wake-up, and begins to deliver.
+   * Until then messages are stored and not delivered. Calls while one is under way share its outcome.
+   * @throws when another living process has the folder; the message names both
+   */
+  start(): Promise<void>;
+  /** Stops delivering, waits for what is being written, and leaves the folder to others. What was in flight is delivered again by the next `start()`. */
+  close(): Promise<void>;
+  /** Has messages of a prefix handled by a `fetch`-like function, unless `createQueueHandler` was called for it. */
+  registerHandler(prefix: string, handler: (request: Request) => Promise<Response>): void;
+  /**
+   * Starts a run at most once under its claims. `start` gets a World whose `run_created` stores the run and all
+   * claims in one transaction, and starts the run with it:
+   *
+   *     const outcome = await world.claimStart([{ key: `key:${idempotencyKey}`, fingerprint }], async (claiming) => {
+   *       const run = await start({ workflowId }, args, { world: claiming });
+   *       return run.runId;
+   *     });
+   *
+   * Calls that share a key follow one another; the first creates the run, the rest are answered with it, also after
+   * a restart, for as long as the run is kept. When `start` throws before the run is stored, nothing is claimed.
+   */
+  claimStart(
+    claims: readonly Claim[],
+    start: (claiming: World) => Promise<string>,
+  ): Promise<ClaimedStart>;
+  /** Calls back when a run's end is stored; answers with a function that stops it. */
+  onRunEnd(callback: (end: RunEnd) => void): () => void;
+  /** Removes ended runs beyond the retention, with everything of theirs; answers how many. Runs by itself every hour and as runs end. */
+  prune(): Promise<number>;
+  stats(): WorldStats;
+}
