@@ -1,0 +1,143 @@
+/** One known difference: what the contract says, and what a World does instead, if it does. */
+interface Difference {
+  contract: string;
+  local?: string;
+  postgres?: string;
+  ours?: string;
+}
+
+/**
+ * Where the Worlds are known to differ from the contract, or from each other where the contract is
+ * silent. The suite expects each of them by its name, so that none is passed over and that a change
+ * in a World is noticed. `docs/worlds.md` shows this table; a test compares the two.
+ */
+export const differences = {
+  "ends-without-run": {
+    contract: "An end of a run that does not exist is refused",
+    local: "is appended, and no run comes of it",
+  },
+  "begins-without-run": {
+    contract: "`run_started` without data, a step, a hook or a wait of a missing run is refused",
+    local: "is appended",
+    postgres: "is appended",
+  },
+  "started-before-created": {
+    contract: "A run that `run_started` creates is created before it is started",
+    local: "the log has it the other way round",
+  },
+  "not-found-plain": {
+    contract: "A missing step or event fails with `WorkflowWorldError`",
+    local: "with a plain `Error`",
+  },
+  "hook-get-type-error": {
+    contract: "`hooks.get` of an unknown id fails with `HookNotFoundError`",
+    postgres: "with a `TypeError`",
+  },
+  "event-id-prefix": {
+    contract: "Event ids begin with `evnt_`",
+    postgres: "with `wevt_`",
+  },
+  "step-ids-global": {
+    contract: "A step's id is unique in its run",
+    postgres: "in all runs: the second one conflicts",
+  },
+  "pending-step-fails-after-end": {
+    contract: "A pending step of an ended run cannot fail",
+    postgres: "it can",
+  },
+  "hook-conflict-forged": {
+    contract: "Only the World makes a `hook_conflict`",
+    local: "anybody may append one",
+    postgres: "anybody may append one",
+  },
+  "sort-order-ignored": {
+    contract: "`runs.list` and `steps.list` heed `sortOrder`",
+    postgres: "always newest first",
+  },
+  "token-data-always": {
+    contract: "`hooks.getByToken` heeds `resolveData`",
+    local: "always with metadata",
+  },
+  "falsy-values-lost": {
+    contract: "Plain data come back, `0`, `false` and `''` too",
+    postgres: "those three come back as `undefined`",
+  },
+  "racing-run-starts": {
+    contract: "Racing `run_started` append one event",
+    local: "several",
+    postgres: "several",
+  },
+  "racing-run-ends": {
+    contract: "Of racing ends of a run one wins",
+    local: "several are appended, the last decides",
+  },
+  "racing-creations": {
+    contract: "Of racing creations of a step or a wait one wins",
+    local: "several are appended",
+  },
+  "racing-attempts": {
+    contract: "Each racing `step_started` is an attempt of its own",
+    local: "several count as one",
+  },
+  "racing-tokens": {
+    contract: "Of hooks that race for a token one gets it",
+    postgres: "several do",
+  },
+  "receipts-after-disposal": {
+    contract: "No payload is recorded behind its hook's disposal",
+    local: "one may be",
+  },
+  "start-behind-end-hangs": {
+    contract: "A reader that starts behind the end of a closed stream ends",
+    local: "it waits for ever",
+  },
+  "done-on-last-page": {
+    contract: "Each page of a closed stream's chunks says `done`",
+    local: "the last one only",
+  },
+  "racing-stream-names": {
+    contract: "All streams of a run that begin at once are listed",
+    local: "some are missing",
+  },
+  "stream-names-mixed": {
+    contract: "Streams `a` and `a-b` are two",
+    local: "`a` has the chunks of both",
+  },
+  "streams-stay-open": {
+    contract: "A run's end ends its streams (ours to say; the engine is silent)",
+    local: "they stay open, readers wait for ever",
+    postgres: "they stay open, readers wait for ever",
+  },
+  "three-deliveries": {
+    contract: "A failing message is delivered until its handler gives it up (48)",
+    postgres: "3 times, then never again",
+  },
+  "attempt-starts-over": {
+    contract: "A delivery asked for by `timeoutSeconds` is the next attempt",
+    postgres: "it is attempt 1 again",
+  },
+  "delay-ignored": {
+    contract: "`delaySeconds` delays a message",
+    local: "it is delivered at once",
+  },
+  "keys-remembered": {
+    contract: "An idempotency key is free again once its message is done",
+    postgres: "never, until 10,000 others followed or a restart",
+  },
+  "wake-ups-overlap": {
+    contract: "Replays of a run follow one another (ours to say; the engine is silent)",
+    local: "all run at once",
+  },
+  "queue-in-memory": {
+    contract: "A queued message outlives a restart",
+    local: "it is lost",
+  },
+} as const satisfies Record<string, Difference>;
+
+export type DifferenceName = keyof typeof differences;
+
+/** The names of what one World is known to do otherwise. */
+export function differencesOf(world: "local" | "postgres" | "ours"): DifferenceName[] {
+  const table: Record<DifferenceName, Difference> = differences;
+  return (Object.keys(table) as DifferenceName[]).filter((name) => table[name][world]);
+}

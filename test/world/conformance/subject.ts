@@ -1,0 +1,49 @@
+import type { MessageHandler, Subject, World } from "./rule.ts";
+import type { Fixture } from "./suite.ts";
+
+/** A World under test that is open. */
+export interface Opened {
+  subject: Subject;
+  close(): Promise<void>;
+}
+
+/** Binds the queue's handlers to a World as the engine does, before it is started, and starts it. */
+export async function openSubject(fixture: Fixture): Promise<Opened> {
+  const handlers = new Map<string, MessageHandler>();
+  // A message of no rule's, such as the wake-up of another rule's run at a restart, is just taken.
+  const deliver = async (
+    message: unknown,
+    delivery: { attempt: number; queueName: string; messageId: string },
+  ) => handlers.get(delivery.queueName)?.(message, delivery);
+  let world: World;
+  let flow: Subject["flow"];
+  const start = async (next: World) => {
+    world = next;
+    flow = world.createQueueHandler("__wkf_workflow_", deliver as never);
+    const step = world.createQueueHandler("__wkf_step_", deliver as never);
+    fixture.mount?.("flow", flow);
+    fixture.mount?.("step", step);
+    await world.start?.();
+  };
+  await start(fixture.world);
+  return {
+    subject: {
+      get world() {
+        return world;
+      },
+      get flow() {
+        return flow;
+      },
+      handle(queueName, handler) {
+        handlers.set(queueName, handler);
+      },
+      async reopen() {
+        if (!fixture.reopen) {
+          throw new Error("this World's fixture has no reopen()");
+        }
+        await start(await fixture.reopen());
+      },
+    },
+    close: () => fixture.close(),
+  };
+}
