@@ -1,42 +1,39 @@
-// npm run bench -- [suite …]     measures, prints, and writes bench/RESULTS.md
-import { readFile, writeFile } from "node:fs/promises";
-import { cpus, totalmem } from "node:os";
+// npm run bench -- [suite …] [--quick]
+// Measures, prints, and writes each suite's section of bench/RESULTS.md; --quick only tries a suite out.
+import { machine, samplesTable, versionsOf, writeSection } from "./report.mjs";
+import { ending, scoped, tidy, tidyOnExit } from "./scratch.mjs";
 import { dev } from "./suites/dev.mjs";
 import { wait } from "./suites/wait.mjs";
+import { world } from "./suites/world.mjs";
 
-const suites = { wait, dev };
-const asked = process.argv.slice(2);
+// A suite answers with rows of samples, or with the text of its section and the versions it saw.
+const suites = { wait, dev, world };
+const args = process.argv.slice(2);
+const quick = args.includes("--quick");
+const asked = args.filter((arg) => arg !== "--quick");
 const unknown = asked.find((name) => !(name in suites));
 if (unknown) {
   console.error(`unknown suite "${unknown}"; there are ${Object.keys(suites).join(", ")}`);
   process.exit(2);
 }
 
-const rows = [];
-for (const name of asked.length > 0 ? asked : Object.keys(suites)) {
-  for (const { what, unit, samples } of await suites[name]()) {
-    const sorted = samples.toSorted((a, b) => a - b);
-    const at = (share) =>
-      sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))].toFixed(1);
-    const row = `| ${what} | ${at(0.5)} ${unit} | ${at(0.95)} ${unit} | ${sorted.at(-1).toFixed(1)} ${unit} | ${sorted.length} |`;
-    console.log(row);
-    rows.push(row);
+tidyOnExit();
+try {
+  for (const name of asked.length > 0 ? asked : Object.keys(suites)) {
+    const began = Date.now();
+    const result = await scoped(() => suites[name]({ quick }));
+    if (ending()) break;
+    const { text, versions } = Array.isArray(result)
+      ? { text: samplesTable(result), versions: {} }
+      : result;
+    const section = `Written by \`npm run bench -- ${name}\` on ${new Date().toISOString().slice(0, 10)}, after ${Math.round((Date.now() - began) / 1000)} s.
+Machine: ${machine()}. ${await versionsOf(versions)}.
+
+${text}`;
+    console.log(`\n## ${name}\n\n${section}\n`);
+    // At once, so that what a later suite does cannot lose it.
+    if (!quick) await writeSection(name, section, Object.keys(suites));
   }
+} finally {
+  await tidy();
 }
-
-const version = async (name) =>
-  JSON.parse(await readFile(new URL(`../node_modules/${name}/package.json`, import.meta.url)))
-    .version;
-const machine = `${cpus().length} × ${cpus()[0].model}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`;
-await writeFile(
-  new URL("RESULTS.md", import.meta.url),
-  `# Results
-
-Written by \`npm run bench${asked.map((name) => ` ${name}`).join("")}\` on ${new Date().toISOString().slice(0, 10)}.
-Machine: ${machine}. workflow ${await version("workflow")}, nitro ${await version("nitro")}.
-
-| what | median | p95 | max | samples |
-| --- | --- | --- | --- | --- |
-${rows.join("\n")}
-`,
-);

@@ -10,7 +10,8 @@ export async function ${name}() {
 `;
 
 /** How long after a workflow file was saved in dev the list shows it, and a start of it succeeds. */
-export async function dev(rounds = 7) {
+export async function dev({ quick }) {
+  const rounds = quick ? 2 : 7;
   const app = await createApp({ "workflows/first.ts": workflow("first", "the first") });
   const server = await app.dev();
   const api = `${server.url}/api/orchestrator`;
@@ -63,6 +64,5 @@ export async function dev(rounds = 7) {
     }));
   } finally {
     await server.stop();
-    await app.remove();
   }
 }
