@@ -85,7 +85,7 @@ export const differences = {
   },
   "receipts-after-disposal": {
     contract: "No payload is recorded behind its hook's disposal",
-    local: "one may be",
+    local: "those that race with it are",
   },
   "start-behind-end-hangs": {
     contract: "A reader that starts behind the end of a closed stream ends",

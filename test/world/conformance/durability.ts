@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { rule, type Rule } from "./rule.ts";
+import { type Preparation, restartRule, type RestartRule } from "./rule.ts";
 import { send, stepMessage } from "./messages.ts";
 import {
   append,
@@ -20,10 +20,10 @@ import {
   until,
 } from "./support.ts";
 
-/** What a restart leaves: everything that was acknowledged. These rules run one by one. */
-export const durabilityRules: Rule[] = [
-  rule("runs, steps, hooks, waits and events outlive a restart", async (subject) => {
-    const before = subject.world;
+/** What a restart leaves: everything that was acknowledged. */
+export const durabilityRules: RestartRule[] = [
+  restartRule("runs, steps, hooks, waits and events outlive a restart", async (subject) => {
+    const { world: before } = subject;
     const runId = await runningRun(before, { executionContext: { a: 1 } });
     const stepId = await newStep(before, runId);
     await append(before, runId, "step_started", { correlationId: stepId });
@@ -41,55 +41,52 @@ export const durabilityRules: Rule[] = [
       await log(subject.world, runId),
     ];
     const expected = await views();
-    await subject.reopen();
-    const { world } = subject;
-    expect(await views()).toEqual(expected);
-    const again = [
-      () => append(world, runId, "run_created", { eventData: runData() }),
-      () => createStep(world, runId, stepId),
-      () => createHook(world, runId, hookId, token),
-      () => append(world, runId, "wait_created", { correlationId: waitId, eventData }),
-      () => end(world, ended, "run_completed"),
-    ];
-    for (const call of again) {
-      expect(await refusal(call())).toBe("EntityConflictError");
-    }
-    const { event } = await createHook(world, await runningRun(world), newId("hook"), token);
-    expect(event!.eventType).toBe("hook_conflict");
-    const next = await append(world, runId, "step_started", { correlationId: stepId });
-    expect(next.step!.attempt).toBe(2);
-    const done = await append(world, runId, "wait_completed", { correlationId: waitId });
-    expect(done.wait!.status).toBe("completed");
+    return async ({ world }) => {
+      expect(await views()).toEqual(expected);
+      const again = [
+        () => append(world, runId, "run_created", { eventData: runData() }),
+        () => createStep(world, runId, stepId),
+        () => createHook(world, runId, hookId, token),
+        () => append(world, runId, "wait_created", { correlationId: waitId, eventData }),
+        () => end(world, ended, "run_completed"),
+      ];
+      for (const call of again) {
+        expect(await refusal(call())).toBe("EntityConflictError");
+      }
+      const { event } = await createHook(world, await runningRun(world), newId("hook"), token);
+      expect(event!.eventType).toBe("hook_conflict");
+      const next = await append(world, runId, "step_started", { correlationId: stepId });
+      expect(next.step!.attempt).toBe(2);
+      const done = await append(world, runId, "wait_completed", { correlationId: waitId });
+      expect(done.wait!.status).toBe("completed");
+    };
   }),
-  rule("a log goes on behind its cursor after a restart", async (subject) => {
+  restartRule("a log goes on behind its cursor after a restart", async (subject) => {
     const runId = await runningRun(subject.world);
     const { cursor } = await subject.world.events.list({ runId });
-    await subject.reopen();
-    await newStep(subject.world, runId);
-    const { data } = await subject.world.events.list({ runId, pagination: { cursor: cursor! } });
-    expect(data.map((event) => event.eventType)).toEqual(["step_created"]);
-    expect(await history(subject.world, runId)).toEqual([
-      "run_created",
-      "run_started",
-      "step_created",
-    ]);
+    return async ({ world }) => {
+      await newStep(world, runId);
+      const { data } = await world.events.list({ runId, pagination: { cursor: cursor! } });
+      expect(data.map((event) => event.eventType)).toEqual(["step_created"]);
+      expect(await history(world, runId)).toEqual(["run_created", "run_started", "step_created"]);
+    };
   }),
-  rule("a stream goes on after a restart", async (subject) => {
+  restartRule("a stream goes on after a restart", async (subject) => {
     const [name, runId] = [newId("strm"), await runningRun(subject.world)];
     await subject.world.writeToStreamMulti!(name, runId, ["0", "1"]);
-    await subject.reopen();
-    const { world } = subject;
-    expect(await world.getStreamInfo(name, runId)).toEqual({ tailIndex: 1, done: false });
-    await world.writeToStream(name, runId, bytes("2"));
-    await world.closeStream(name, runId);
-    const read: string[] = [];
-    for await (const chunk of await world.readFromStream(name, 1)) {
-      read.push(new TextDecoder().decode(chunk));
-    }
-    expect(read).toEqual(["1", "2"]);
-    expect(await world.listStreamsByRunId(runId)).toEqual([name]);
+    return async ({ world }) => {
+      expect(await world.getStreamInfo(name, runId)).toEqual({ tailIndex: 1, done: false });
+      await world.writeToStream(name, runId, bytes("2"));
+      await world.closeStream(name, runId);
+      const read: string[] = [];
+      for await (const chunk of await world.readFromStream(name, 1)) {
+        read.push(new TextDecoder().decode(chunk));
+      }
+      expect(read).toEqual(["1", "2"]);
+      expect(await world.listStreamsByRunId(runId)).toEqual([name]);
+    };
   }),
-  rule("a start queues the runs that have not ended", async (subject) => {
+  restartRule("a start queues the runs that have not ended", async (subject) => {
     const workflowName = newId("conformance");
     const pending = await newRun(subject.world, { workflowName });
     const running = await runningRun(subject.world, { workflowName });
@@ -99,40 +96,40 @@ export const durabilityRules: Rule[] = [
     subject.handle(`__wkf_workflow_${workflowName}`, async (message) => {
       woken.add((message as { runId: string }).runId);
     });
-    await subject.reopen();
-    await until(() => woken.size === 2);
-    await sleep(200);
-    expect(woken).toEqual(new Set([pending, running]));
+    return async () => {
+      await until(() => woken.size === 2);
+      await sleep(200);
+      expect(woken).toEqual(new Set([pending, running]));
+    };
   }),
-  rule(
-    "a queued message outlives a restart",
-    async (subject) => {
-      expect(await queuedBeforeRestart(subject)).toBe(true);
-    },
-    {
-      "queue-in-memory": async (subject) => {
-        expect(await queuedBeforeRestart(subject)).toBe(false);
-      },
-    },
-  ),
+  restartRule("a queued message outlives a restart", queueBeforeRestart(true), {
+    "queue-in-memory": queueBeforeRestart(false),
+  }),
 ];
 
-/** Whether a message that waits for its next delivery is delivered after a restart. */
-async function queuedBeforeRestart(subject: Parameters<typeof send>[0]): Promise<boolean> {
-  const queueName = `__wkf_step_${newId("conformance")}`;
-  let restarted = false;
-  let first = false;
-  let delivered = false;
-  subject.handle(queueName, async () => {
-    first = true;
-    delivered = restarted;
-    return restarted ? undefined : { timeoutSeconds: 1 };
-  });
-  await send(subject, queueName, stepMessage());
-  await until(() => first);
-  await sleep(100);
-  await subject.reopen();
-  restarted = true;
-  await sleep(3500);
-  return delivered;
+/** Leaves a message that waits for its next delivery, and sees whether that comes. */
+function queueBeforeRestart(survives: boolean): Preparation {
+  return async (subject) => {
+    const queueName = `__wkf_step_${newId("conformance")}`;
+    let deliveries = 0;
+    let restarted = false;
+    let survived = false;
+    subject.handle(queueName, async () => {
+      deliveries += 1;
+      survived = restarted;
+      return restarted ? undefined : { timeoutSeconds: 1 };
+    });
+    await send(subject, queueName, stepMessage());
+    await until(() => deliveries > 0);
+    // The answer that asks for the next delivery has to reach the World before it is closed.
+    await sleep(200);
+    return async () => {
+      restarted = true;
+      if (survives) {
+        await until(() => survived);
+      }
+      await sleep(2500);
+      expect(survived).toBe(survives);
+    };
+  };
 }

@@ -25,8 +25,6 @@ export interface Subject {
   handle(queueName: string, handler: MessageHandler): void;
   /** The handler as the engine would mount it on its route. */
   readonly flow: (request: Request) => Promise<Response>;
-  /** Closes the World and opens another on the same data, as a restart does. */
-  reopen(): Promise<void>;
 }
 
 export type Check = (subject: Subject) => Promise<void>;
@@ -39,10 +37,28 @@ export interface Rule {
   differences: Partial<Record<DifferenceName, Check>>;
 }
 
+/** Prepares a World for a restart, and says how to see afterwards that the rule was kept. */
+export type Preparation = (subject: Subject) => Promise<Check>;
+
+/** A rule about a restart. All are prepared before one restart, as restarts take long. */
+export interface RestartRule {
+  title: string;
+  prepare: Preparation;
+  differences: Partial<Record<DifferenceName, Preparation>>;
+}
+
 export function rule(
   title: string,
   check: Check,
   differences: Partial<Record<DifferenceName, Check>> = {},
 ): Rule {
   return { title, check, differences };
+}
+
+export function restartRule(
+  title: string,
+  prepare: Preparation,
+  differences: Partial<Record<DifferenceName, Preparation>> = {},
+): RestartRule {
+  return { title, prepare, differences };
 }

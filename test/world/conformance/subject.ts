@@ -4,6 +4,8 @@ import type { Fixture } from "./suite.ts";
 /** A World under test that is open. */
 export interface Opened {
   subject: Subject;
+  /** Closes the World and opens another on the same data, as a restart does. */
+  reopen(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -37,12 +39,9 @@ export async function openSubject(fixture: Fixture): Promise<Opened> {
       handle(queueName, handler) {
         handlers.set(queueName, handler);
       },
-      async reopen() {
-        if (!fixture.reopen) {
-          throw new Error("this World's fixture has no reopen()");
-        }
-        await start(await fixture.reopen());
-      },
+    },
+    async reopen() {
+      await start(await fixture.reopen());
     },
     close: () => fixture.close(),
   };
