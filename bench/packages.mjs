@@ -18,8 +18,9 @@ export async function installPackages(name, specifiers) {
     cwd: dir,
     within: 180_000,
   }).catch((error) => {
-    const reason = error.message.match(/npm error (?!code )(.+)/)?.[1] ?? error.message;
-    throw new Error(`npm install failed: ${reason}`, { cause: error });
+    // Its code alone: the rest names hosts and paths, which are no part of a result.
+    const code = error.message.match(/npm error code (\S+)/)?.[1];
+    throw code ? new Error(`npm install failed with ${code}`, { cause: error }) : error;
   });
   const { load } = await import(pathToFileURL(join(dir, "load.mjs")).href);
   const version = async (name) =>

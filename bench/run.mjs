@@ -34,6 +34,11 @@ ${text}`;
     // At once, so that what a later suite does cannot lose it.
     if (!quick) await writeSection(name, section, Object.keys(suites));
   }
-} finally {
-  await tidy();
+} catch (error) {
+  // Told to end by a signal, whatever was in the middle of something fails.
+  if (!ending()) console.error(error);
+  process.exitCode ??= 1;
 }
+await tidy();
+// Now, since the client of a server that is gone may go on trying to reach it.
+process.exit();

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { rmSync } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const root = fileURLToPath(new URL("..", import.meta.url));
@@ -59,7 +59,7 @@ export async function start(command, args, options = {}) {
   child.stdin.on("error", () => undefined);
   let output = "";
   const match = await new Promise((resolve, reject) => {
-    const fail = (why) => reject(new Error(`${command} ${why}:\n${output.slice(-4000)}`));
+    const fail = (why) => reject(new Error(`${basename(command)} ${why}:\n${output.slice(-4000)}`));
     const timer = setTimeout(() => {
       fail(`took longer than ${within} ms`);
       child.kill("SIGKILL");
@@ -120,7 +120,8 @@ export function tidyOnExit() {
   for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 })) {
     process.once(signal, () => {
       console.error(`\n${signal}: stopping and removing what was started`);
-      void tidy().finally(() => process.exit(code));
+      process.exitCode = code;
+      void tidy().finally(() => process.exit());
     });
   }
   // The last resort, which cannot wait for anything.

@@ -58,14 +58,14 @@ export async function world({ quick }) {
   }
   const lines = [];
   const verdicts = [];
-  const notes = [];
+  const notes = new Set();
   for (const row of rows) {
     const cells = [];
     for (const { peer, error } of prepared) {
       const cell = error
         ? { error }
         : await scoped(() => measure(peer, quick ? { ...row, warmUp: 1, samples: 2 } : row));
-      if (cell.error) notes.push(`${peer.title}, ${row.title}: ${message(cell.error)}`);
+      if (cell.error) notes.add(`- ${peer.title}: ${message(cell.error)}`);
       console.log(`${row.title} | ${peer.title} | ${cellText(cell)}`);
       cells.push(cellText(cell));
       if (peer === ours) verdicts.push(verdict(row, cell));
@@ -79,7 +79,7 @@ export async function world({ quick }) {
       `Each cell is a median, with the fastest, the slowest and the number of samples, after a warm-up, on a fresh instance and store, from a client in a process of its own, all on loopback; it is cut off after ${CELL_MS / 1000} s.`,
       verdicts.map((line) => `- ${line}`).join("\n"),
       able.map(({ peer, value }) => `- **${peer.title}**: ${value.about()}.`).join("\n"),
-      notes.length > 0 ? `Not measured:\n${notes.map((note) => `- ${note}`).join("\n")}` : "",
+      notes.size > 0 ? `Not measured:\n\n${[...notes].join("\n")}` : "",
     ]
       .filter(Boolean)
       .join("\n\n"),
@@ -116,7 +116,8 @@ async function measure(peer, row) {
     if (ending()) throw error;
     return { error };
   } finally {
-    await attempt(() => session.close?.());
+    // A client may wait for ever for a server that hangs.
+    await attempt(() => within(5000, Promise.resolve(session.close?.())));
   }
 }
 
@@ -165,9 +166,12 @@ function duration(ms) {
   return ms >= 100 || Number.isInteger(ms) ? `${ms.toFixed(0)} ms` : `${ms.toFixed(1)} ms`;
 }
 
-/** The first line of an error, fit for a table. */
+/** The first line of an error, fit for a table, without the machine's addresses and paths. */
 function message(error) {
   const text = error instanceof Error ? error.message : String(error);
-  const cause = error?.cause?.code ?? error?.cause?.message;
-  return (cause ? `${text} (${cause})` : text).split("\n")[0].replaceAll("|", "\\|");
+  const code = error?.cause?.code;
+  const line = text.split("\n")[0].replace(/:$/, "");
+  return (code ? `${line} (${code})` : line)
+    .replaceAll(/\w+:\/\/\S+|(?<!\w)\/[\w.@-]+\/\S*/g, "…")
+    .replaceAll("|", "\\|");
 }
