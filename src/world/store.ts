@@ -24,10 +24,10 @@ export interface Entry<T> {
  * - show a write to `get` and `range` as soon as `write` has been called, so that a decision taken between
  *   two awaits holds: this is what makes conditional writes out of reading and then writing;
  * - apply the changes of one call together or not at all, and calls in their order;
- * - resolve `write` when its changes survive the death of the process and, as far as the medium allows, of the machine;
- * - never give out a value that a caller's change to it could reach.
+ * - resolve `write` when its changes survive the death of the process and, as far as the medium allows, of the machine.
  *
- * It must not write without being asked to, nor keep a `Range` open between two awaits.
+ * It must not write without being asked to. Its users neither change a value they have written or read, nor keep a
+ * range open between two awaits.
  */
 export interface Store {
   get<T>(key: string): T | undefined;

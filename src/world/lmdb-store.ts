@@ -1,0 +1,179 @@
+import { existsSync } from "node:fs";
+import { open, type RootDatabase, type RootDatabaseOptions } from "lmdb";
+import { copy } from "./copy.ts";
+import type { Entry, Range, Store } from "./store.ts";
+
+/** Changes that one transaction commits. */
+interface Group {
+  writes: Map<string, {} | undefined>;
+  durable: Promise<void>;
+  resolve: () => void;
+  reject: (error: unknown) => void;
+}
+
+/** A store on LMDB, with what its owner needs of the database below. */
+export interface LmdbStore extends Store {
+  /**
+   * Runs a read and a write in one transaction that no other process can fall into, and waits for the disk in it.
+   * For the few moments at which two processes may meet; everything else goes through `write`.
+   */
+  exclusively<T>(action: (database: RootDatabase<any, string>) => T): T;
+  /** Resolves when all that has been written is durable, or cannot be. */
+  settled(): Promise<void>;
+}
+
+/**
+ * Opens the store in a folder.
+ *
+ * What is written in one turn of the event loop, and meanwhile an earlier transaction is on its way to the disk,
+ * commits in one transaction. `write` resolves when that transaction has been flushed (`fdatasync` of its pages,
+ * then of the meta page that names them): it survives `kill -9` and a loss of power. LMDB's overlapping sync lets
+ * the next transaction be built while the disk is busy; after a loss of power the last flushed one is opened.
+ */
+export function openLmdbStore(options: { dataDir: string; readOnly: boolean }): LmdbStore {
+  const { dataDir, readOnly } = options;
+  if (readOnly && !existsSync(`${dataDir}/data.mdb`)) {
+    throw new Error(`[orchestrator] no World to read in ${dataDir}: nothing has been stored there`);
+  }
+  // `txnStartThreshold` is documented and missing in the types.
+  const settings: RootDatabaseOptions & { txnStartThreshold: number } = {
+    readOnly,
+    noSubdir: false,
+    // Groups are made here; the library need not wait for the end of the turn as well.
+    eventTurnBatching: false,
+    txnStartThreshold: 1,
+    separateFlushed: true,
+  };
+  const database = open<any, string>(dataDir, settings);
+
+  /** What is written and not yet durable, oldest first; reads look here before they look into the database. */
+  const groups: Group[] = [];
+  let next: Group | undefined;
+  let committing = false;
+  let scheduled = false;
+  let failure: Error | undefined;
+
+  function pendingOf(key: string): { value: {} | undefined } | undefined {
+    for (let index = groups.length - 1; index >= 0; index--) {
+      const { writes } = groups[index]!;
+      if (writes.has(key)) return { value: writes.get(key) };
+    }
+    return undefined;
+  }
+
+  async function commit(): Promise<void> {
+    scheduled = false;
+    if (committing || !next) return;
+    committing = true;
+    const group = next;
+    next = undefined;
+    try {
+      const committed = database.batch(() => {
+        for (const [key, value] of group.writes) {
+          if (value === undefined) void database.remove(key);
+          else void database.put(key, value);
+        }
+      }) as Promise<boolean> & { flushed?: Promise<unknown> };
+      const { flushed } = committed;
+      await committed;
+      await flushed;
+      groups.shift();
+      group.resolve();
+    } catch (error) {
+      // What came after was decided on what has now not happened: nothing can be stored any more.
+      failure = new Error(`[orchestrator] the World in ${dataDir} could not be written`, {
+        cause: error,
+      });
+      for (const { reject } of groups) reject(failure);
+    }
+    committing = false;
+    if (!failure) void commit();
+  }
+
+  async function settled(): Promise<void> {
+    while (groups.length > 0 && !failure) await groups.at(-1)!.durable.catch(() => undefined);
+  }
+
+  return {
+    get<T>(key: string) {
+      const pending = groups.length > 0 ? pendingOf(key) : undefined;
+      if (pending) return pending.value as T | undefined;
+      const value = database.get(key);
+      return value === undefined ? undefined : (copy(value) as T);
+    },
+    range: <T>(range: Range) => merged<T>(database, groups, range),
+    write(writes) {
+      if (failure) return Promise.reject(failure);
+      if (readOnly) {
+        return Promise.reject(
+          new Error(`[orchestrator] the World in ${dataDir} is open for reading only`),
+        );
+      }
+      if (!next) groups.push((next = newGroup()));
+      for (const { key, value } of writes) next.writes.set(key, value);
+      const { durable } = next;
+      if (!scheduled && !committing) {
+        scheduled = true;
+        setImmediate(() => void commit());
+      }
+      return durable;
+    },
+    exclusively: (action) => database.transactionSync(() => action(database)),
+    settled,
+    async close() {
+      await settled();
+      await database.close();
+    },
+  };
+}
+
+function newGroup(): Group {
+  let resolve!: () => void;
+  let reject!: (error: unknown) => void;
+  const durable = new Promise<void>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
+  });
+  // Also those who do not wait for it learn of a failure, at their next write.
+  durable.catch(() => undefined);
+  return { writes: new Map(), durable, resolve, reject };
+}
+
+/** The database's keys with the pending writes laid over them. */
+function* merged<T>(
+  database: RootDatabase<any, string>,
+  groups: readonly Group[],
+  range: Range,
+): Iterable<Entry<T>> {
+  const { prefix, after, reverse = false } = range;
+  // Prefixes end with "/", and "0" is the character after it.
+  const beyond = `${prefix.slice(0, -1)}0`;
+  const inRange = (key: string): boolean =>
+    key.startsWith(prefix) && (after === undefined || (reverse ? key < after : key > after));
+  const pending = new Map<string, {} | undefined>();
+  for (const { writes } of groups) {
+    for (const [key, value] of writes) if (inRange(key)) pending.set(key, value);
+  }
+  const overlay = [...pending.keys()].sort();
+  if (reverse) overlay.reverse();
+  const before = (a: string, b: string): boolean => (reverse ? a > b : a < b);
+  let position = 0;
+  const stored = database.getRange({
+    start: after ?? (reverse ? beyond : prefix),
+    end: reverse ? prefix : beyond,
+    exclusiveStart: after !== undefined,
+    reverse,
+  });
+  for (const { key, value } of stored as Iterable<{ key: string; value: unknown }>) {
+    while (position < overlay.length && before(overlay[position]!, key)) {
+      const first = overlay[position++]!;
+      const written = pending.get(first);
+      if (written !== undefined) yield { key: first, value: written as T };
+    }
+    if (!pending.has(key)) yield { key, value: copy(value) as T };
+  }
+  for (; position < overlay.length; position++) {
+    const written = pending.get(overlay[position]!);
+    if (written !== undefined) yield { key: overlay[position]!, value: written as T };
+  }
+}

@@ -1,0 +1,52 @@
+import { randomBytes } from "node:crypto";
+
+const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+const timeLength = 10;
+
+/** Makes ULIDs that rise, also within one millisecond and when the clock is set back. */
+export function createUlids(now: () => number, after = 0): () => string {
+  let time = after;
+  let random: number[] = [];
+  return () => {
+    const current = now();
+    if (current > time) {
+      time = current;
+      random = [...randomBytes(16)].map((byte) => byte % 32);
+      // Room for the increments of one millisecond.
+      random[0] = random[0]! % 16;
+    } else {
+      if (random.length === 0) random = Array.from({ length: 16 }, () => 0);
+      increment(random);
+    }
+    return encodeTime(time) + random.map((digit) => alphabet[digit]).join("");
+  };
+}
+
+/** The time in a ULID in milliseconds since the epoch; `undefined` when it is none. */
+export function timeOfUlid(ulid: string): number | undefined {
+  if (!/^[0-7][0-9A-HJKMNP-TV-Z]{25}$/.test(ulid)) return undefined;
+  let time = 0;
+  for (const char of ulid.slice(0, timeLength)) time = time * 32 + alphabet.indexOf(char);
+  return time;
+}
+
+function increment(digits: number[]): void {
+  for (let index = digits.length - 1; index >= 0; index--) {
+    const digit = digits[index]!;
+    if (digit < 31) {
+      digits[index] = digit + 1;
+      return;
+    }
+    digits[index] = 0;
+  }
+}
+
+function encodeTime(time: number): string {
+  let rest = time;
+  let text = "";
+  for (let index = 0; index < timeLength; index++) {
+    text = alphabet[rest % 32] + text;
+    rest = Math.floor(rest / 32);
+  }
+  return text;
+}
