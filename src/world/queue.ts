@@ -13,11 +13,11 @@ import { hasEnded, type Records } from "./records.ts";
 import { encodeRequest, handleRequest } from "./requests.ts";
 import { stepHasEnded } from "./steps.ts";
 import type { Store } from "./store.ts";
-import type { QueueHandler, QueueName, QueueOptions, World } from "./types.ts";
+import type { EmbeddedWorld, QueueHandler, QueueName, QueueOptions, World } from "./types.ts";
 
 /** The queue of a World, with what events and recovery tell it. */
 export interface Queue extends Pick<World, "queue" | "createQueueHandler"> {
-  registerHandler(prefix: string, handler: (request: Request) => Promise<Response>): void;
+  registerHandler: EmbeddedWorld["registerHandler"];
   /** Notes messages that an event of a run has caused. */
   caused(runId: string, messageKeys: readonly string[]): void;
   /** Notes that the replay under way has been given its run's whole log. */
@@ -47,12 +47,14 @@ type Payload = Record<string, unknown>;
 export function createQueue(settings: QueueSettings): Queue {
   const { store, records, now, ulid } = settings;
   const handlers = new Map<string, QueueHandler>();
-  const requestHandlers = new Map<string, QueueHandler>();
+  const requestHandlers = new Map<string, { handler: QueueHandler; always: boolean }>();
   const dispatcher = createDispatcher({
     ...settings,
     handlerOf(queueName) {
       const { prefix } = parseQueueName(queueName);
-      return handlers.get(prefix) ?? requestHandlers.get(prefix);
+      const byRequest = requestHandlers.get(prefix);
+      if (byRequest?.always) return byRequest.handler;
+      return handlers.get(prefix) ?? byRequest?.handler;
     },
   });
 
@@ -144,10 +146,11 @@ export function createQueue(settings: QueueSettings): Queue {
       dispatcher.handlerAdded();
       return (request) => handleRequest(prefix, handler, request);
     },
-    registerHandler(prefix, handler) {
-      requestHandlers.set(prefix, async (payload, meta) =>
-        encodeRequest(handler, payload, meta),
-      );
+    registerHandler(prefix, handler, { always = false } = {}) {
+      requestHandlers.set(prefix, {
+        handler: (payload, meta) => encodeRequest(handler, payload, meta),
+        always,
+      });
       dispatcher.handlerAdded();
     },
     caused(runId, messageKeys) {

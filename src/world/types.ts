@@ -93,8 +93,15 @@ export interface EmbeddedWorld extends World {
   start(): Promise<void>;
   /** Stops delivering, waits for what is being written, and leaves the folder to others. What was in flight is delivered again by the next `start()`. */
   close(): Promise<void>;
-  /** Has messages of a prefix handled by a `fetch`-like function, unless `createQueueHandler` was called for it. */
-  registerHandler(prefix: string, handler: (request: Request) => Promise<Response>): void;
+  /**
+   * Has messages of a prefix handled by a `fetch`-like function for as long as `createQueueHandler` was not called for
+   * it; with `always` also afterwards, for a server in development whose function loads the newest build.
+   */
+  registerHandler(
+    prefix: string,
+    handler: (request: Request) => Promise<Response>,
+    options?: { always?: boolean },
+  ): void;
   /**
    * Starts a run at most once under its claims. `start` gets a World whose `run_created` stores the run and all
    * claims in one transaction, and starts the run with it:
