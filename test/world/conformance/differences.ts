@@ -124,6 +124,11 @@ export const differences = {
     contract: "An idempotency key is free again once its message is done",
     postgres: "never, until 10,000 others followed or a restart",
   },
+  "keys-global": {
+    contract: "One idempotency key in two runs is two, as a step's id is its run's own",
+    local: "the second run's message is dropped",
+    postgres: "the second run's message is dropped",
+  },
   "wake-ups-overlap": {
     contract: "Replays of a run follow one another (ours to say; the engine is silent)",
     local: "all run at once",

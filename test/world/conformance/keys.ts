@@ -7,21 +7,21 @@ import { newId, newRun, sleep, until } from "./support.ts";
 export const keyRules: Rule[] = [
   rule("a key's second message is dropped while the first is handled", async (subject) => {
     const { seen, queueName, release } = await held(subject);
-    const idempotencyKey = newId("key");
-    await send(subject, queueName, stepMessage(), { idempotencyKey });
-    await until(() => seen.length === 1);
-    await send(subject, queueName, stepMessage(), { idempotencyKey });
-    await send(subject, queueName, stepMessage(), { idempotencyKey: newId("key") });
-    await until(() => seen.length === 2);
+    const [message, idempotencyKey] = [stepMessage(), newId("key")];
+    await send(subject, queueName, message, { idempotencyKey });
+    await until(() => seen.length >= 1);
+    await send(subject, queueName, message, { idempotencyKey });
+    await send(subject, queueName, message, { idempotencyKey: newId("key") });
+    await until(() => seen.length >= 2);
     release();
     await sleep(1500);
     expect(seen).toHaveLength(2);
   }),
   rule("messages that race under one key are delivered as one", async (subject) => {
     const { seen, queueName, release } = await held(subject);
-    const idempotencyKey = newId("key");
+    const [message, idempotencyKey] = [stepMessage(), newId("key")];
     const racers = Array.from({ length: 20 }, () =>
-      send(subject, queueName, stepMessage(), { idempotencyKey }),
+      send(subject, queueName, message, { idempotencyKey }),
     );
     await Promise.all(racers);
     await until(() => seen.length > 0);
@@ -29,6 +29,17 @@ export const keyRules: Rule[] = [
     await sleep(1500);
     expect(seen).toHaveLength(1);
   }),
+  rule(
+    "one key in two runs is two, as a step's id is its run's own",
+    async (subject) => {
+      expect(await oneKeyInTwoRuns(subject)).toBe(2);
+    },
+    {
+      "keys-global": async (subject) => {
+        expect(await oneKeyInTwoRuns(subject)).toBe(1);
+      },
+    },
+  ),
   rule(
     "a key whose message is done may be used again",
     async (subject) => {
@@ -95,13 +106,25 @@ async function useKeyTwice(subject: Subject): Promise<number> {
   subject.handle(queueName, async () => {
     handled += 1;
   });
-  const idempotencyKey = newId("key");
-  await send(subject, queueName, stepMessage(), { idempotencyKey });
-  await until(() => handled === 1);
+  const [message, idempotencyKey] = [stepMessage(), newId("key")];
+  await send(subject, queueName, message, { idempotencyKey });
+  await until(() => handled >= 1);
   await sleep(300);
-  await send(subject, queueName, stepMessage(), { idempotencyKey });
+  await send(subject, queueName, message, { idempotencyKey });
   await sleep(1500);
   return handled;
+}
+
+async function oneKeyInTwoRuns(subject: Subject): Promise<number> {
+  const { seen, queueName, release } = await held(subject);
+  const idempotencyKey = newId("key");
+  await send(subject, queueName, stepMessage(), { idempotencyKey });
+  await until(() => seen.length >= 1);
+  await send(subject, queueName, stepMessage(), { idempotencyKey });
+  await sleep(1000);
+  release();
+  await sleep(500);
+  return seen.length;
 }
 
 async function mostAtOnce(subject: Subject): Promise<number> {

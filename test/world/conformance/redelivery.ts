@@ -24,14 +24,14 @@ export const redeliveryRules: Rule[] = [
   ),
   rule("a message whose handler fails comes again, as the next attempt", async (subject) => {
     const { seen, queueName } = await failing(subject, 1);
-    await until(() => seen.length === 2);
+    await until(() => seen.length >= 2);
     const [first, second] = seen;
     expect(first).toMatchObject({ attempt: 1, queueName });
     expect(second).toEqual({ ...first, attempt: 2 });
   }),
   rule("a handler that asks for it is called again after that time", async (subject) => {
     const { seen, times } = await askingAgain(subject, 1);
-    await until(() => seen.length === 2);
+    await until(() => seen.length >= 2);
     expect(times[1]! - times[0]!).toBeGreaterThan(950);
     expect(seen[1]!.messageId).toBe(seen[0]!.messageId);
     await sleep(300);
@@ -39,20 +39,20 @@ export const redeliveryRules: Rule[] = [
   }),
   rule("a handler that asks for no delay is called again at once", async (subject) => {
     const { seen, times } = await askingAgain(subject, 0);
-    await until(() => seen.length === 2);
+    await until(() => seen.length >= 2);
     expect(times[1]! - times[0]!).toBeLessThan(3000);
   }),
   rule(
     "a delivery that a handler asked for is the next attempt",
     async (subject) => {
       const { seen } = await askingAgain(subject, 0);
-      await until(() => seen.length === 2);
+      await until(() => seen.length >= 2);
       expect(seen.map(({ attempt }) => attempt)).toEqual([1, 2]);
     },
     {
       "attempt-starts-over": async (subject) => {
         const { seen } = await askingAgain(subject, 0);
-        await until(() => seen.length === 2);
+        await until(() => seen.length >= 2);
         expect(seen.map(({ attempt }) => attempt)).toEqual([1, 1]);
       },
     },
