@@ -1,12 +1,12 @@
 import { readFile, writeFile } from "node:fs/promises";
-import { cpus, totalmem } from "node:os";
+import { cpus, loadavg, totalmem } from "node:os";
 
 const results = new URL("RESULTS.md", import.meta.url);
 const title = "# Results";
 
-/** What the figures were taken on. */
+/** What the figures are taken on, and how busy it is before. */
 export function machine() {
-  return `${cpus().length} × ${cpus()[0].model}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`;
+  return `${cpus().length} × ${cpus()[0].model}, ${Math.round(totalmem() / 2 ** 30)} GiB, load ${loadavg()[0].toFixed(1)} before, Node ${process.version}`;
 }
 
 /** "name version, …": the engine's and the server's, which every suite runs on, and those given. */

@@ -20,14 +20,14 @@ if (unknown) {
 tidyOnExit();
 try {
   for (const name of asked.length > 0 ? asked : Object.keys(suites)) {
-    const began = Date.now();
+    const [began, on] = [Date.now(), machine()];
     const result = await scoped(() => suites[name]({ quick }));
     if (ending()) break;
     const { text, versions } = Array.isArray(result)
       ? { text: samplesTable(result), versions: {} }
       : result;
     const section = `Written by \`npm run bench -- ${name}\` on ${new Date().toISOString().slice(0, 10)}, after ${Math.round((Date.now() - began) / 1000)} s.
-Machine: ${machine()}. ${await versionsOf(versions)}.
+Machine: ${on}. ${await versionsOf(versions)}.
 
 ${text}`;
     console.log(`\n## ${name}\n\n${section}\n`);

@@ -58,6 +58,7 @@ export async function start(command, args, options = {}) {
   child.once("exit", () => children.delete(child));
   child.stdin.on("error", () => undefined);
   let output = "";
+  let serving = false;
   const match = await new Promise((resolve, reject) => {
     const fail = (why) => reject(new Error(`${basename(command)} ${why}:\n${output.slice(-4000)}`));
     const timer = setTimeout(() => {
@@ -70,9 +71,11 @@ export async function start(command, args, options = {}) {
     };
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding("utf8").on("data", (chunk) => {
-        // Once it is ready, its output is read only so that it never blocks on a full pipe.
+        // Afterwards it is read only so that the process never blocks on a full pipe.
+        if (serving) return;
         output = (output + chunk).slice(-100_000);
         const found = ready && output.match(ready);
+        serving = Boolean(found);
         if (found) done(found);
       });
     }

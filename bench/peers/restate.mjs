@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { createServer } from "node:http2";
 import { join } from "node:path";
 import { installPackages } from "../packages.mjs";
 import { folder, freePort, start, startHost } from "../scratch.mjs";
@@ -109,7 +111,9 @@ export async function host(load) {
       },
     },
   });
-  const port = await freePort();
-  await sdk.serve({ services: [bench], port });
-  console.log(`Listening on http://127.0.0.1:${port}`);
+  // Not `serve`, which listens to the world.
+  const server = createServer(sdk.createEndpointHandler({ services: [bench] }));
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  console.log(`Listening on http://127.0.0.1:${server.address().port}`);
 }
