@@ -133,6 +133,10 @@ export const differences = {
     contract: "Replays of a run follow one another (ours to say; the engine is silent)",
     local: "all run at once",
   },
+  "attempts-spared": {
+    contract: "Each `step_started` counts an attempt, after a restart too",
+    ours: "the first one after a restart does not, if the step was running: a crash uses up no attempt",
+  },
   "queue-in-memory": {
     contract: "A queued message outlives a restart",
     local: "it is lost",
@@ -145,4 +149,17 @@ export type DifferenceName = keyof typeof differences;
 export function differencesOf(world: "local" | "postgres" | "ours"): DifferenceName[] {
   const table: Record<DifferenceName, Difference> = differences;
   return (Object.keys(table) as DifferenceName[]).filter((name) => table[name][world]);
+}
+
+/** The table as `docs/worlds.md` shows it, its head first. */
+export function differenceRows(): string[][] {
+  const table: Record<string, Difference> = differences;
+  const rows = Object.entries(table).map(([name, { contract, local, postgres, ours }]) => [
+    `\`${name}\``,
+    contract,
+    local ?? "",
+    postgres ?? "",
+    ours ?? "",
+  ]);
+  return [["Name", "Behaviour", "Local", "Postgres", "Ours"], ...rows];
 }

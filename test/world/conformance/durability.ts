@@ -55,11 +55,12 @@ export const durabilityRules: RestartRule[] = [
       }
       const { event } = await createHook(world, await runningRun(world), newId("hook"), token);
       expect(event!.eventType).toBe("hook_conflict");
-      const next = await append(world, runId, "step_started", { correlationId: stepId });
-      expect(next.step!.attempt).toBe(2);
       const done = await append(world, runId, "wait_completed", { correlationId: waitId });
       expect(done.wait!.status).toBe("completed");
     };
+  }),
+  restartRule("a step that was running counts its next start", startAgain(2), {
+    "attempts-spared": startAgain(1),
   }),
   restartRule("a log goes on behind its cursor after a restart", async (subject) => {
     const runId = await runningRun(subject.world);
@@ -106,6 +107,21 @@ export const durabilityRules: RestartRule[] = [
     "queue-in-memory": queueBeforeRestart(false),
   }),
 ];
+
+/** Leaves a running step, and starts it again. */
+function startAgain(attempt: number): Preparation {
+  return async ({ world: before }) => {
+    const runId = await runningRun(before);
+    const correlationId = await newStep(before, runId);
+    await append(before, runId, "step_started", { correlationId });
+    return async ({ world }) => {
+      const { step } = await append(world, runId, "step_started", { correlationId });
+      expect(step!.attempt).toBe(attempt);
+      const again = await append(world, runId, "step_started", { correlationId });
+      expect(again.step!.attempt).toBe(attempt + 1);
+    };
+  };
+}
 
 /** Leaves a message that waits for its next delivery, and sees whether that comes. */
 function queueBeforeRestart(survives: boolean): Preparation {

@@ -52,8 +52,7 @@ export const keyRules: Rule[] = [
     },
   ),
   rule("a wake-up queued while its run is replayed is not lost", async (subject) => {
-    const queueName = newQueue("workflow");
-    const runId = await newRun(subject.world, { workflowName: queueName });
+    const { queueName, runId } = await runWithQueue(subject);
     let begun = 0;
     let release = (): void => undefined;
     const held = new Promise<void>((resolve) => {
@@ -128,8 +127,7 @@ async function oneKeyInTwoRuns(subject: Subject): Promise<number> {
 }
 
 async function mostAtOnce(subject: Subject): Promise<number> {
-  const queueName = newQueue("workflow");
-  const runId = await newRun(subject.world, { workflowName: queueName });
+  const { queueName, runId } = await runWithQueue(subject);
   let inside = 0;
   let most = 0;
   let last = 0;
@@ -143,4 +141,11 @@ async function mostAtOnce(subject: Subject): Promise<number> {
   await Promise.all(Array.from({ length: 5 }, () => send(subject, queueName, { runId })));
   await until(() => last > 0 && inside === 0 && Date.now() - last > 500);
   return most;
+}
+
+/** A run, and the queue of its wake-ups. */
+async function runWithQueue({ world }: Subject): Promise<{ queueName: string; runId: string }> {
+  const workflowName = newId("conformance");
+  const runId = await newRun(world, { workflowName });
+  return { queueName: `__wkf_workflow_${workflowName}`, runId };
 }
