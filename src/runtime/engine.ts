@@ -3,6 +3,7 @@ import { getWorld } from "workflow/runtime";
 import type { RunEngine, RunRecord, StartOutcome, StartRequest } from "../types/engine.ts";
 import type { Claims } from "./claims.ts";
 import type { RunEnds } from "./run-ends.ts";
+import { createTurns } from "./turns.ts";
 import { aroundCreate, type World } from "./world.ts";
 
 const states = {
@@ -18,24 +19,8 @@ const REREAD_MS = 1000;
 
 /** The `workflow` package behind our port. */
 export function createEngine(claims: Claims, ends: RunEnds): RunEngine {
-  const starting = new Map<string, Promise<StartOutcome>>();
-
-  /** Starts under one key follow one another in this process; the claim's file settles it between processes. */
-  async function startOnce(
-    request: StartRequest,
-    idempotency: { key: string; fingerprint: string },
-  ): Promise<StartOutcome> {
-    const { key } = idempotency;
-    const turn = (starting.get(key) ?? Promise.resolve())
-      .catch(() => undefined)
-      .then(() => claimAndStart(request, idempotency, claims));
-    starting.set(key, turn as Promise<StartOutcome>);
-    try {
-      return await turn;
-    } finally {
-      if (starting.get(key) === turn) starting.delete(key);
-    }
-  }
+  // Starts under one key follow one another in this process; between processes the claim's file settles it.
+  const starting = createTurns();
 
   async function wait(
     runId: string,
@@ -60,7 +45,10 @@ export function createEngine(claims: Claims, ends: RunEnds): RunEngine {
 
   return {
     async start(request) {
-      if (request.idempotency) return startOnce(request, request.idempotency);
+      const { idempotency } = request;
+      if (idempotency) {
+        return starting.take(idempotency.key, () => claimAndStart(request, idempotency, claims));
+      }
       return { kind: "started", runId: await startStored(request) };
     },
     read: readRun,
