@@ -27,7 +27,7 @@ const orchestrator: NitroModule = {
   name: "@runners/orchestrator",
   async setup(nitro) {
     if (!nitro.routing) throw new Error("[orchestrator] this module needs Nitro 3");
-    const { rootDir, buildDir, dev } = nitro.options;
+    const { rootDir, buildDir, dev, baseURL } = nitro.options;
     const options = resolveConfig(nitro.options.orchestrator, rootDir);
     const engine = await installEngine(nitro, runtimeFile("engine-guard"));
     const builder = new OrchestratorBuilder({
@@ -39,7 +39,7 @@ const orchestrator: NitroModule = {
     bundleRuntime(nitro);
     const { virtual, handlers, plugins } = nitro.options;
     virtual["#orchestrator/virtual/engine"] = engineTemplate(engine.handlers);
-    virtual["#orchestrator/virtual/options"] = optionsTemplate(options);
+    virtual["#orchestrator/virtual/options"] = optionsTemplate(mounted(options, baseURL));
     virtual["#orchestrator/virtual/manifest"] = manifestTemplate(builder.outfile, dev);
     plugins.push(runtimeFile("plugin"));
     handlers.push({ route: options.route, handler: runtimeFile("handler") });
@@ -98,6 +98,16 @@ function serveRunners(
     const changed = JSON.stringify(found) !== JSON.stringify(imports);
     imports = found;
     return changed;
+  };
+}
+
+/** The options with their routes as requests carry them: below the app's `baseURL`, which Nitro leaves in place. */
+function mounted(options: OrchestratorOptions, baseURL: string): OrchestratorOptions {
+  const base = baseURL.replace(/\/$/, "");
+  return {
+    ...options,
+    route: base + options.route,
+    runners: options.runners && { ...options.runners, route: base + options.runners.route },
   };
 }
 

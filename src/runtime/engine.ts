@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { getRun, start } from "workflow/api";
 import { getWorld } from "workflow/runtime";
 import type { RunEngine, RunRecord, StartOutcome, StartRequest } from "../types/engine.ts";
@@ -47,7 +48,9 @@ export function createEngine(claims: Claims, ends: RunEnds): RunEngine {
     async start(request) {
       const { idempotency } = request;
       if (idempotency) {
-        return starting.take(idempotency.key, () => claimAndStart(request, idempotency, claims));
+        const { key } = idempotency;
+        const fingerprint = digest(idempotency.fingerprint);
+        return starting.take(key, () => claimAndStart(request, { key, fingerprint }, claims));
       }
       return { kind: "started", runId: await startStored(request) };
     },
@@ -83,6 +86,11 @@ async function claimAndStart(
       ? { kind: "repeated", runId: lost.runId }
       : { kind: "conflict" };
   }
+}
+
+/** Keeps a claim small, whatever the size of the request. */
+function digest(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
 }
 
 /** Starts a run whose creation is stored before it is queued, after `before` has seen its id. */
