@@ -17,9 +17,22 @@ export class BodyTooLargeError extends Error {
  */
 export async function readBody(request: Request, limit: number): Promise<string> {
   if (Number(request.headers.get("content-length")) > limit) throw new BodyTooLargeError(limit);
-  if (!request.body) return "";
-  const reader = request.body.getReader();
-  const decoder = new TextDecoder("utf-8", { fatal: true });
+  return readText(request.body, limit, new TextDecoder("utf-8", { fatal: true }));
+}
+
+/**
+ * Reads a stream of bytes as text, and stops reading where it exceeds `limit` bytes.
+ *
+ * @param decoder by default UTF-8 that replaces what it cannot read
+ * @throws BodyTooLargeError
+ */
+export async function readText(
+  body: ReadableStream<Uint8Array> | null,
+  limit: number,
+  decoder: TextDecoder = new TextDecoder(),
+): Promise<string> {
+  if (!body) return "";
+  const reader = body.getReader();
   let text = "";
   let size = 0;
   for (;;) {
