@@ -36,6 +36,9 @@ export interface RunnerInfo {
 
 const object = z.record(z.string(), z.unknown());
 
+/** Runners in one request at most. */
+export const maxRunners: number = 1000;
+
 /** The request's shape: the source of its validation and of its schema in the OpenAPI document. */
 export const executeRequestSchema: z.ZodType<RunnerExecuteRequest> = z
   .object({
@@ -59,6 +62,7 @@ export const executeRequestSchema: z.ZodType<RunnerExecuteRequest> = z
         ),
       )
       .min(1)
+      .max(maxRunners)
       .meta({
         description:
           "Names, or a name with the input of its own. Executed one after another, in this order.",

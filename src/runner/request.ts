@@ -1,7 +1,14 @@
 import { createHash } from "node:crypto";
-import { BodyTooLargeError, canonicalJson, isJsonType, readBody } from "../core/body.ts";
+import {
+  BodyTooLargeError,
+  canonicalJson,
+  isJsonType,
+  JsonRefusal,
+  parseJson,
+  readBody,
+} from "../core/body.ts";
 import type { RunnerExecuteRequest, ValidationIssue } from "../types/index.ts";
-import { executeRequestSchema } from "./contract.ts";
+import { executeRequestSchema, maxRunners } from "./contract.ts";
 import { malformedMessage, Refusal } from "./refusal.ts";
 
 /** A body and which of the two wires it came on. */
@@ -14,17 +21,18 @@ export interface OpenedBody {
 /**
  * Reads a JSON body of at most `limit` bytes, and stops reading where it exceeds them.
  *
- * @throws Refusal `PAYLOAD_TOO_LARGE`, or `BAD_REQUEST` for what is not JSON.
+ * @throws Refusal `PAYLOAD_TOO_LARGE`, or `BAD_REQUEST` for what is not JSON, or not taken as such.
  */
 export async function readJson(request: Request, limit: number): Promise<unknown> {
   const type = request.headers.get("content-type");
   // Browsers send other types across origins without asking, so that any page could start runners.
   if (type !== null && !isJsonType(type)) throw malformed();
   try {
-    return JSON.parse(await readBody(request, limit));
+    return parseJson(await readBody(request, limit), "refuse");
   } catch (error) {
     if (error instanceof BodyTooLargeError)
       throw new Refusal("PAYLOAD_TOO_LARGE", { data: { limit } });
+    if (error instanceof JsonRefusal) throw badShape([error]);
     throw malformed();
   }
 }
@@ -40,19 +48,31 @@ export function openEnvelope(body: unknown): OpenedBody {
 
 /** @throws Refusal `BAD_REQUEST` with the issues of a payload of the wrong shape. */
 export function parseExecuteRequest(payload: unknown): RunnerExecuteRequest {
+  // Before the schema, which would tell of every single entry of a list without bounds.
+  const { runners } = (payload ?? {}) as { runners?: unknown };
+  if (Array.isArray(runners) && runners.length > maxRunners) {
+    const message = `Too big: expected at most ${maxRunners} runners, got ${runners.length}`;
+    throw badShape([{ path: ["runners"], message, code: "too_big" }]);
+  }
   const parsed = executeRequestSchema.safeParse(payload);
   if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues.map(({ path, message, code }): ValidationIssue => ({
-    path: path.map((part) => (typeof part === "symbol" ? part.toString() : part)),
-    message,
-    code,
-  }));
-  throw new Refusal("BAD_REQUEST", { data: { issues } });
+  throw badShape(parsed.error.issues);
 }
 
 /** A digest that is the same for the same request, in whatever order its keys were written. */
 export function fingerprintOf(request: RunnerExecuteRequest): string {
   return createHash("sha256").update(canonicalJson(request)).digest("base64");
+}
+
+function badShape(
+  issues: readonly { path: PropertyKey[]; message: string; code: string }[],
+): Refusal {
+  const shown = issues.map(({ path, message, code }): ValidationIssue => ({
+    path: path.map((part) => (typeof part === "symbol" ? part.toString() : part)),
+    message,
+    code,
+  }));
+  return new Refusal("BAD_REQUEST", { data: { issues: shown } });
 }
 
 function malformed(): Refusal {
