@@ -46,10 +46,20 @@ const orchestrator: NitroModule = {
     handlers.push({ route: `${options.route}/**`, handler: runtimeFile("handler") });
     const refreshRunners = options.runners ? serveRunners(nitro, options.runners) : undefined;
     nitro.hooks.hook("build:before", async () => {
-      await refreshRunners?.();
-      await builder.build();
+      const build = async (): Promise<void> => {
+        await refreshRunners?.();
+        await builder.build();
+      };
+      if (!dev) return build();
+      // Dev starts on whatever there is, and picks up from there.
+      await builder.write([]);
+      await reporting(nitro, build);
     });
     if (!dev) return;
+    // The engine compiles anew at each reload of the app, and may do so only then.
+    nitro.hooks.hook("dev:reload", () =>
+      reporting(nitro, async () => void (await builder.build())),
+    );
     const watches = [
       watchSources(rootDir, options.pattern, async () => {
         await reporting(nitro, async () => {

@@ -31,6 +31,8 @@ export function createContext(): OrchestratorContext {
   const installed = installWorld(resolve(dataDir, "world"), { flow, step }, ends);
   let health: HealthCheck | undefined;
   const ready = (async () => {
+    // Nitro starts the app to prerender pages too, where it must take up no run and needs no server.
+    if (import.meta.prerender) return;
     const registry = await createRegistry(options, modules.registry, process.env);
     const loadBalancer = await createBalancer(options, modules.loadBalancer, process.env);
     installSteps(

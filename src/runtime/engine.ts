@@ -20,7 +20,7 @@ const REREAD_MS = 1000;
 
 /** The `workflow` package behind our port. */
 export function createEngine(claims: Claims, ends: RunEnds): RunEngine {
-  // Starts under one key follow one another in this process; between processes the claim's file settles it.
+  // A claim is written before its run, so starts under one key must follow one another.
   const starting = createTurns();
 
   async function wait(
@@ -88,6 +88,12 @@ async function claimAndStart(
   }
 }
 
+async function withdraw(world: World, message: object): Promise<void> {
+  const { runId } = message as { runId?: string };
+  if (runId)
+    await world.events.create(runId, { eventType: "run_cancelled" }).catch(() => undefined);
+}
+
 /** Keeps a claim small, whatever the size of the request. */
 function digest(text: string): string {
   return createHash("sha256").update(text).digest("hex");
@@ -109,7 +115,11 @@ async function startStored(
   });
   const queue: World["queue"] = async (...args) => {
     await stored;
-    return world.queue(...args);
+    return world.queue(...args).catch(async (error: unknown) => {
+      // Stored but not queued, it would start at the next start of the process, unasked.
+      await withdraw(world, args[1]);
+      throw error;
+    });
   };
   const run = await start({ workflowId: request.workflowId }, request.args, {
     world: { ...world, queue },

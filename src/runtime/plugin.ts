@@ -6,8 +6,6 @@ import { useContext } from "./app.ts";
 const CLOSE_MS = 2000;
 
 const plugin: NitroAppPlugin = definePlugin((nitroApp) => {
-  // Nitro starts the app to prerender pages too, where it must not take up runs.
-  if (import.meta.prerender) return;
   const { ready, close } = useContext();
   ready.catch((error: unknown) => {
     console.error(
