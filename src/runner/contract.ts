@@ -5,6 +5,7 @@ import type { RunnerExecuteReply, RunnerExecuteRequest } from "../types/index.ts
 export type RunnerErrorCode =
   | "BAD_REQUEST"
   | "EXECUTION_FAILED"
+  | "FORBIDDEN"
   | "IDEMPOTENCY_KEY_REUSED"
   | "INPUT_VALIDATION_FAILED"
   | "METHOD_NOT_ALLOWED"
@@ -36,9 +37,6 @@ export interface RunnerInfo {
 
 const object = z.record(z.string(), z.unknown());
 
-/** Runners in one request at most. */
-export const maxRunners: number = 1000;
-
 /** The request's shape: the source of its validation and of its schema in the OpenAPI document. */
 export const executeRequestSchema: z.ZodType<RunnerExecuteRequest> = z
   .object({
@@ -62,7 +60,7 @@ export const executeRequestSchema: z.ZodType<RunnerExecuteRequest> = z
         ),
       )
       .min(1)
-      .max(maxRunners)
+      .max(1000)
       .meta({
         description:
           "Names, or a name with the input of its own. Executed one after another, in this order.",

@@ -8,7 +8,7 @@ import {
   readBody,
 } from "../core/body.ts";
 import type { RunnerExecuteRequest, ValidationIssue } from "../types/index.ts";
-import { executeRequestSchema, maxRunners } from "./contract.ts";
+import { executeRequestSchema } from "./contract.ts";
 import { malformedMessage, Refusal } from "./refusal.ts";
 
 /** A body and which of the two wires it came on. */
@@ -19,14 +19,22 @@ export interface OpenedBody {
 }
 
 /**
+ * Refuses what a browser sends for a page of another site. Other clients do not send the header.
+ *
+ * @throws Refusal `FORBIDDEN`
+ */
+export function refuseOtherSites({ headers }: Request): void {
+  if (headers.get("sec-fetch-site") === "cross-site") throw new Refusal("FORBIDDEN");
+}
+
+/**
  * Reads a JSON body of at most `limit` bytes, and stops reading where it exceeds them.
  *
  * @throws Refusal `PAYLOAD_TOO_LARGE`, or `BAD_REQUEST` for what is not JSON, or not taken as such.
  */
 export async function readJson(request: Request, limit: number): Promise<unknown> {
-  const type = request.headers.get("content-type");
-  // Browsers send other types across origins without asking, so that any page could start runners.
-  if (type !== null && !isJsonType(type)) throw malformed();
+  // Browsers send other types, and none, across origins without asking: any page could start runners.
+  if (!isJsonType(request.headers.get("content-type") ?? "")) throw malformed();
   try {
     return parseJson(await readBody(request, limit), "refuse");
   } catch (error) {
@@ -48,12 +56,6 @@ export function openEnvelope(body: unknown): OpenedBody {
 
 /** @throws Refusal `BAD_REQUEST` with the issues of a payload of the wrong shape. */
 export function parseExecuteRequest(payload: unknown): RunnerExecuteRequest {
-  // Before the schema, which would tell of every single entry of a list without bounds.
-  const { runners } = (payload ?? {}) as { runners?: unknown };
-  if (Array.isArray(runners) && runners.length > maxRunners) {
-    const message = `Too big: expected at most ${maxRunners} runners, got ${runners.length}`;
-    throw badShape([{ path: ["runners"], message, code: "too_big" }]);
-  }
   const parsed = executeRequestSchema.safeParse(payload);
   if (parsed.success) return parsed.data;
   throw badShape(parsed.error.issues);
