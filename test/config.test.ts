@@ -58,6 +58,7 @@ describe("a good value is taken", () => {
       { loadBalancer: "RoundRobinLoadBalancer" },
       { loadBalancer: { type: "round-robin" } },
     ],
+    ["no runners", { runners: false }, { runners: false }],
     ["no health check", { healthCheck: false }, { healthCheck: false }],
     [
       "a part of an object",
@@ -110,7 +111,7 @@ describe("a bad value is an error that starts with its path and says what was ex
     [{ loadBalancer: { type: "fastest" } }, /^orchestrator\.loadBalancer\.type: Unknown/],
     [
       { healthCheck: { interval: 0 } },
-      /^orchestrator\.healthCheck\.interval must be a whole number above 0 \(got 0\)/,
+      /^orchestrator\.healthCheck\.interval must be a whole number from 1 to 2147483647 \(got 0\)/,
     ],
     [{ healthCheck: true }, /^orchestrator\.healthCheck must be an object/],
     [{ circuit: { failures: 1.5 } }, /^orchestrator\.circuit\.failures must be a whole number/],
@@ -120,11 +121,28 @@ describe("a bad value is an error that starts with its path and says what was ex
     ],
     [
       { execution: { timeout: "1s" } },
-      /^orchestrator\.execution\.timeout must be a whole number above 0 \(got "1s"\)/,
+      /^orchestrator\.execution\.timeout must be a whole number from 1 to 2147483647 \(got "1s"\)/,
     ],
     [{ runners: { region: "" } }, /^orchestrator\.runners\.region must be a non-empty string/],
     [{ runners: { timeout: -1 } }, /^orchestrator\.runners\.timeout must be a whole number/],
     [{ runners: { patern: "x" } }, /^orchestrator\.runners\.patern is not an option/],
+    [
+      { runners: { timeout: 2 ** 31 } },
+      /^orchestrator\.runners\.timeout must be a whole number from 1 to 2147483647/,
+    ],
+    [
+      { route: "/x", runners: { route: "/x/" } },
+      /^orchestrator\.runners\.route must not be orchestrator\.route/,
+    ],
+    [
+      {
+        registry: {
+          type: "in-memory",
+          servers: [{ ...server, capcity: 1 }],
+        },
+      },
+      /^orchestrator\.registry\.servers\[0\]\.capcity is not known/,
+    ],
     [{ runners: true }, /^orchestrator\.runners must be an object/],
   ])("%j", (config, message) => {
     let error: unknown;

@@ -55,6 +55,8 @@ export class OrchestratorBuilder {
     for (const [index, entry] of workflows.entries()) {
       if (!entry.workflowId && final) this.#warnOverlooked(found[index]!);
     }
+    // Before bundling, which looks from there for what it may leave outside.
+    await mkdir(dirname(this.outfile), { recursive: true });
     await writeIfChanged(this.outfile, await this.#bundle(found, workflows));
     return workflows;
   }
@@ -197,7 +199,5 @@ async function readEngineIds(path: string): Promise<Map<string, string>> {
 /** An unchanged file keeps its time, by which dev notices a change. */
 async function writeIfChanged(path: string, contents: string): Promise<void> {
   const current = await readFile(path, "utf8").catch(() => undefined);
-  if (current === contents) return;
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, contents);
+  if (current !== contents) await writeFile(path, contents);
 }

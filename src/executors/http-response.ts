@@ -1,4 +1,4 @@
-import { BodyTooLargeError, readText } from "../core/body.ts";
+import { BodyTooLargeError, parseJson, readText } from "../core/body.ts";
 import { type ErrorCode, OrchestratorError } from "../core/errors.ts";
 import { parseRetryAfter } from "../core/retry-after.ts";
 import { isPlainObject } from "../core/runner-result.ts";
@@ -36,10 +36,11 @@ export async function responseText(
   }
 }
 
-/** The parsed body, out of its `{"json": …}` envelope if it is in one; `undefined` if it is not JSON. */
+/** The parsed body, out of its `{"json": …}` envelope if it is in one; `undefined` if it is not JSON, or nested too deep. */
 export function parseBody(text: string): unknown {
   try {
-    const body: unknown = JSON.parse(text);
+    // What a page under test put into `details` must not break the engine's serializer.
+    const body = parseJson(text);
     return isPlainObject(body) ? (body.json ?? body) : body;
   } catch {
     return undefined;

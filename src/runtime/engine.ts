@@ -18,16 +18,21 @@ const states = {
 /** How often a run is read anew while somebody waits, for an end that another process brought about. */
 const REREAD_MS = 1000;
 
-/** The `workflow` package behind our port. */
-export function createEngine(claims: Claims, ends: RunEnds): RunEngine {
+/**
+ * The `workflow` package behind our port.
+ *
+ * @param closing ends every wait, when the process is to end
+ */
+export function createEngine(claims: Claims, ends: RunEnds, closing: AbortSignal): RunEngine {
   // A claim is written before its run, so starts under one key must follow one another.
   const starting = createTurns();
 
   async function wait(
     runId: string,
     ms: number,
-    signal?: AbortSignal,
+    caller?: AbortSignal,
   ): Promise<RunRecord | undefined> {
+    const signal = caller ? AbortSignal.any([caller, closing]) : closing;
     const deadline = Date.now() + ms;
     for (;;) {
       // Listening before reading, so that no end falls between the two.
@@ -88,12 +93,6 @@ async function claimAndStart(
   }
 }
 
-async function withdraw(world: World, message: object): Promise<void> {
-  const { runId } = message as { runId?: string };
-  if (runId)
-    await world.events.create(runId, { eventType: "run_cancelled" }).catch(() => undefined);
-}
-
 /** Keeps a claim small, whatever the size of the request. */
 function digest(text: string): string {
   return createHash("sha256").update(text).digest("hex");
@@ -104,8 +103,11 @@ async function startStored(
   request: StartRequest,
   before?: (runId: string) => Promise<void>,
 ): Promise<string> {
+  const world = getWorld();
+  let runId: string | null = null;
   let stored: Promise<unknown> = Promise.resolve();
-  const world = aroundCreate(getWorld(), ({ runId }, create) => {
+  const storing = aroundCreate(world, (event, create) => {
+    runId = event.runId;
     const creation = (async () => {
       if (runId) await before?.(runId);
       return create();
@@ -115,16 +117,22 @@ async function startStored(
   });
   const queue: World["queue"] = async (...args) => {
     await stored;
-    return world.queue(...args).catch(async (error: unknown) => {
-      // Stored but not queued, it would start at the next start of the process, unasked.
-      await withdraw(world, args[1]);
-      throw error;
-    });
+    return world.queue(...args);
   };
-  const run = await start({ workflowId: request.workflowId }, request.args, {
-    world: { ...world, queue },
-  });
-  return run.runId;
+  try {
+    const run = await start({ workflowId: request.workflowId }, request.args, {
+      world: { ...storing, queue },
+    });
+    return run.runId;
+  } catch (error) {
+    const isStored = await stored.then(
+      () => true,
+      () => false,
+    );
+    // Stored but not queued, it would start at the next start of the process, unasked.
+    if (runId && isStored) await world.events.create(runId, { eventType: "run_cancelled" });
+    throw error;
+  }
 }
 
 async function readRun(runId: string): Promise<RunRecord | undefined> {

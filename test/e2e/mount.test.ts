@@ -1,3 +1,5 @@
+import { symlink } from "node:fs/promises";
+import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { finished, send } from "../_support/api.ts";
 import {
@@ -55,6 +57,48 @@ test("an app without workflows serves an empty list, and a trailing slash is no 
     expect({ status, names: body.orchestrators }).toEqual({ status: 200, names: [] });
   }
   expect((await send(`${server.url}/api/orchestrator/any`, {})).status).toBe(400);
+});
+
+test("an input export that is no schema stops the start, and names its file", async () => {
+  const app = await createApp({
+    files: {
+      "nitro.config.ts": nitroConfig(),
+      "workflows/hello.ts": `export const helloInput = 3;\n${hello}`,
+    },
+  });
+  stops.push(app.remove);
+  expect((await app.build()).code).toBe(0);
+  await expect(startServer(`${app.dir}/.output`, workDir())).rejects.toThrow(
+    /cannot start: workflows\/hello\.ts: the input export of "hello" must be a Standard Schema/,
+  );
+});
+
+test("a schema from a workspace package is bundled with what only that package finds", async () => {
+  const app = await createApp({
+    files: {
+      "nitro.config.ts": nitroConfig(),
+      "workflows/hello.ts": `import { nameInput } from "shared";\nexport const helloInput = nameInput;\n${hello}`,
+      "packages/shared/package.json":
+        '{ "name": "shared", "version": "1.0.0", "type": "module", "exports": "./index.ts" }',
+      "packages/shared/index.ts":
+        'import { z } from "zod";\nimport { least } from "inner";\nexport const nameInput = z.string().min(least);\n',
+      "packages/shared/node_modules/inner/package.json":
+        '{ "name": "inner", "version": "1.0.0", "type": "module", "exports": "./index.js" }',
+      "packages/shared/node_modules/inner/index.js": "export const least = 2;\n",
+    },
+  });
+  stops.push(app.remove);
+  await symlink(join(app.dir, "packages/shared"), join(app.dir, "node_modules/shared"), "dir");
+  const { code, output } = await app.build();
+  expect(code, output).toBe(0);
+  const server = await startServer(`${app.dir}/.output`, workDir());
+  stops.push(() => server.stop("SIGKILL"));
+  const statuses = await Promise.all(
+    ["a", "ab"].map(
+      async (input) => (await send(`${server.url}/api/orchestrator/hello`, { input })).status,
+    ),
+  );
+  expect(statuses).toEqual([400, 200]);
 });
 
 test("a prerendering build starts no World and takes up no run", async () => {
