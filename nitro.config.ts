@@ -6,8 +6,6 @@ export default defineConfig({
   modules: [orchestrator],
   serverDir: "playground",
   buildDir: ".nitro",
-  // Its browser is a file beside its code, which a bundle would leave behind.
-  traceDeps: ["@sparticuz/chromium*"],
   // The engine would else look for workflows in `src/` and `test/` too.
   workflow: { dirs: ["playground"] },
   orchestrator: {

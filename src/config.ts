@@ -24,6 +24,14 @@ const defaults = {
  * @throws OrchestratorError `CONFIG_INVALID`, whose message starts with the value's config path
  */
 export function resolveConfig(config: unknown, rootDir: string): OrchestratorOptions {
+  const resolved = resolveKeys(config, rootDir);
+  if (resolved.runners && resolved.runners.route === resolved.route) {
+    throw invalid("orchestrator.runners.route", "must not be orchestrator.route", resolved.route);
+  }
+  return resolved;
+}
+
+function resolveKeys(config: unknown, rootDir: string): OrchestratorOptions {
   const user = object(config ?? {}, "orchestrator") as OrchestratorConfig;
   const known = [
     "pattern",
@@ -66,7 +74,7 @@ export function resolveConfig(config: unknown, rootDir: string): OrchestratorOpt
 }
 
 function runners(value: OrchestratorConfig["runners"]): OrchestratorOptions["runners"] {
-  if (value === undefined) return false;
+  if (value === undefined || value === false) return false;
   const path = "orchestrator.runners";
   object(value, path);
   knownKeys(value, ["pattern", "region", "route", "timeout"], path);
@@ -109,14 +117,18 @@ function route(value: unknown, path: string): string {
   return value.replace(/\/$/, "");
 }
 
-/** Numbers above 0 for the keys of `fallback`, which fills in the absent ones. */
+/** The longest a timer can wait; one set to more fires at once. */
+const most = 2 ** 31 - 1;
+
+/** Whole numbers above 0 for the keys of `fallback`, which fills in the absent ones. */
 function positives<T extends Record<string, number>>(value: unknown, fallback: T, path: string): T {
   if (value === undefined) return fallback;
   const given = object(value, path);
   knownKeys(given, Object.keys(fallback), path);
   for (const [key, number] of Object.entries(given)) {
-    if (number !== undefined && !(Number.isSafeInteger(number) && (number as number) > 0)) {
-      throw invalid(`${path}.${key}`, "must be a whole number above 0", number);
+    const valid = Number.isInteger(number) && (number as number) > 0 && (number as number) <= most;
+    if (number !== undefined && !valid) {
+      throw invalid(`${path}.${key}`, `must be a whole number from 1 to ${most}`, number);
     }
   }
   const set = Object.entries(given).filter(([, number]) => number !== undefined);

@@ -27,7 +27,7 @@ const orchestrator: NitroModule = {
   name: "@runners/orchestrator",
   async setup(nitro) {
     if (!nitro.routing) throw new Error("[orchestrator] this module needs Nitro 3");
-    const { rootDir, buildDir, dev } = nitro.options;
+    const { rootDir, buildDir, dev, baseURL } = nitro.options;
     const options = resolveConfig(nitro.options.orchestrator, rootDir);
     const engine = await installEngine(nitro, runtimeFile("engine-guard"));
     const builder = new OrchestratorBuilder({
@@ -39,17 +39,27 @@ const orchestrator: NitroModule = {
     bundleRuntime(nitro);
     const { virtual, handlers, plugins } = nitro.options;
     virtual["#orchestrator/virtual/engine"] = engineTemplate(engine.handlers);
-    virtual["#orchestrator/virtual/options"] = optionsTemplate(options);
+    virtual["#orchestrator/virtual/options"] = optionsTemplate(mounted(options, baseURL));
     virtual["#orchestrator/virtual/manifest"] = manifestTemplate(builder.outfile, dev);
     plugins.push(runtimeFile("plugin"));
     handlers.push({ route: options.route, handler: runtimeFile("handler") });
     handlers.push({ route: `${options.route}/**`, handler: runtimeFile("handler") });
     const refreshRunners = options.runners ? serveRunners(nitro, options.runners) : undefined;
     nitro.hooks.hook("build:before", async () => {
-      await refreshRunners?.();
-      await builder.build();
+      const build = async (): Promise<void> => {
+        await refreshRunners?.();
+        await builder.build();
+      };
+      if (!dev) return build();
+      // Dev starts on whatever there is, and picks up from there.
+      await builder.write([]);
+      await reporting(nitro, build);
     });
     if (!dev) return;
+    // The engine compiles anew at each reload of the app, and may do so only then.
+    nitro.hooks.hook("dev:reload", () =>
+      reporting(nitro, async () => void (await builder.build())),
+    );
     const watches = [
       watchSources(rootDir, options.pattern, async () => {
         await reporting(nitro, async () => {
@@ -98,6 +108,16 @@ function serveRunners(
     const changed = JSON.stringify(found) !== JSON.stringify(imports);
     imports = found;
     return changed;
+  };
+}
+
+/** The options with their routes as requests carry them: below the app's `baseURL`, which Nitro leaves in place. */
+function mounted(options: OrchestratorOptions, baseURL: string): OrchestratorOptions {
+  const base = baseURL.replace(/\/$/, "");
+  return {
+    ...options,
+    route: base + options.route,
+    runners: options.runners && { ...options.runners, route: base + options.runners.route },
   };
 }
 

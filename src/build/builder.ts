@@ -1,6 +1,6 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { build, type Plugin } from "esbuild";
-import { dirname, join } from "pathe";
+import { dirname, join, normalize } from "pathe";
 import type { WorkflowEntry } from "../types/manifest.ts";
 import { DiscoveryError, formatProblem, type Problem } from "./problem.ts";
 import { scan, type Discovered } from "./scan.ts";
@@ -55,6 +55,8 @@ export class OrchestratorBuilder {
     for (const [index, entry] of workflows.entries()) {
       if (!entry.workflowId && final) this.#warnOverlooked(found[index]!);
     }
+    // Before bundling, which looks from there for what it may leave outside.
+    await mkdir(dirname(this.outfile), { recursive: true });
     await writeIfChanged(this.outfile, await this.#bundle(found, workflows));
     return workflows;
   }
@@ -69,9 +71,7 @@ export class OrchestratorBuilder {
       line: entry.line,
       column: 1,
       message: `the engine does not compile the workflow "${entry.name}", so it cannot be started`,
-      mend: entry.ownLine
-        ? "It compiles plain functions only, without parentheses, `as` or `satisfies` around them, in the folders of `workflow.dirs` (the app's root by default)."
-        : "Put 'use workflow' on a line of its own.",
+      mend: mendOf(entry),
     };
     const message = formatProblem(problem);
     // In dev every save builds again; once is enough.
@@ -108,53 +108,66 @@ export class OrchestratorBuilder {
       target: "es2022",
       treeShaking: true,
       logLevel: "silent",
-      plugins: [externalPackages],
+      plugins: [externalPackages(this.outfile)],
     });
     return result.outputFiles[0]!.text;
   }
 }
 
 /** Leaves packages to the app's own bundler, and drops the imports nothing of the manifest uses. */
-const externalPackages: Plugin = {
-  name: "orchestrator:external-packages",
-  setup({ onResolve, resolve }) {
-    onResolve({ filter: /.*/ }, async (args) => {
-      if (args.kind === "entry-point" || args.pluginData === "orchestrator") return undefined;
-      if (!/^\.{0,2}\//.test(args.path)) {
-        const local = await resolve(args.path, {
-          kind: args.kind,
-          resolveDir: args.resolveDir,
-          importer: args.importer,
-          pluginData: "orchestrator",
-        });
-        const alias =
-          local.errors.length === 0 && !local.external && !local.path.includes("/node_modules/");
-        return alias
-          ? { path: local.path, sideEffects: false }
-          : { path: args.path, external: true, sideEffects: false };
-      }
-      const { path, errors } = await resolve(args.path, {
-        kind: args.kind,
-        resolveDir: args.resolveDir,
-        importer: args.importer,
-        pluginData: "orchestrator",
+function externalPackages(outfile: string): Plugin {
+  return {
+    name: "orchestrator:external-packages",
+    setup({ onResolve, resolve }) {
+      onResolve({ filter: /.*/ }, async ({ path, kind, resolveDir, importer, pluginData }) => {
+        if (kind === "entry-point" || pluginData === resolving) return undefined;
+        const from = { kind, importer, pluginData: resolving };
+        const found = await resolve(path, { ...from, resolveDir });
+        if (isBareSpecifier(path)) {
+          // Only what the output finds by itself may stay outside: not a workspace package's own dependency.
+          const again = await resolve(path, { ...from, resolveDir: dirname(outfile) });
+          const inPackages = normalize(found.path).includes("/node_modules/") || found.external;
+          const unknown = found.errors.length > 0;
+          if (unknown || (inPackages && again.path === found.path)) {
+            return { path, external: true, sideEffects: false };
+          }
+        }
+        if (found.errors.length > 0) return { errors: found.errors };
+        return { path: found.path, external: found.external, sideEffects: false };
       });
-      return errors.length > 0 ? { errors } : { path, sideEffects: false };
-    });
-  },
-};
+    },
+  };
+}
+
+/** Marks our own look-ups, which must not come back to us. */
+const resolving = Symbol("resolving");
+
+function isBareSpecifier(path: string): boolean {
+  return !/^\.{0,2}\//.test(path) && !/^[A-Za-z]:[\\/]/.test(path);
+}
+
+/** Ids the engine's queue takes; with any other a run is stored and never starts. */
+const queueable = /^[\w\-./@()[\]]+$/;
 
 function toEntry(entry: Discovered, workflowId: string | undefined): WorkflowEntry {
   return {
     name: entry.name,
-    ...(workflowId && { workflowId }),
+    ...(workflowId && queueable.test(workflowId) && { workflowId }),
     file: entry.file,
     line: entry.line,
     ...(entry.description && { description: entry.description }),
     parameters: entry.parameters,
     accepts: entry.accepts,
-    hasInput: inputOf(entry) !== undefined,
   };
+}
+
+/** What would make the engine compile a workflow it overlooks. */
+function mendOf({ file, binding, ownLine }: Discovered): string {
+  if (!queueable.test(`${file}//${binding}`)) {
+    return "Rename its file or function: the engine takes letters and digits of ASCII, and _ - . / @ ( ) [ ].";
+  }
+  if (!ownLine) return "Put 'use workflow' on a line of its own.";
+  return "It compiles plain functions only, without parentheses, `as` or `satisfies` around them, in the folders of `workflow.dirs` (the app's root by default).";
 }
 
 /** The input schema's export, by the served name or by the name the workflow has where it is defined. */
@@ -168,7 +181,9 @@ function inputOf(entry: Discovered): { exportName: string; file: string } | unde
 
 /** The engine's workflow ids by `file#binding`, from the manifest its builder writes. */
 async function readEngineIds(path: string): Promise<Map<string, string>> {
-  const manifest = JSON.parse(await readFile(path, "utf8")) as {
+  // In dev there is none until the engine's first build has succeeded.
+  const text = await readFile(path, "utf8").catch(() => "{}");
+  const manifest = JSON.parse(text) as {
     workflows?: Record<string, Record<string, { workflowId: string }>>;
   };
   return new Map(
@@ -184,7 +199,5 @@ async function readEngineIds(path: string): Promise<Map<string, string>> {
 /** An unchanged file keeps its time, by which dev notices a change. */
 async function writeIfChanged(path: string, contents: string): Promise<void> {
   const current = await readFile(path, "utf8").catch(() => undefined);
-  if (current === contents) return;
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, contents);
+  if (current !== contents) await writeFile(path, contents);
 }

@@ -48,13 +48,26 @@ async function setupEngine(nitro: Nitro, rebuilds: (() => unknown)[]): Promise<v
   const { hook } = nitro.hooks;
   nitro.hooks.hook = function (this: typeof nitro.hooks, name, fn, options) {
     if (name === "dev:reload") rebuilds.push(fn as () => unknown);
-    return hook.call(nitro.hooks, name, fn as never, options);
+    const first = name === "build:before" && nitro.options.dev;
+    const registered = first ? reported(nitro, fn as () => Promise<void>) : fn;
+    return hook.call(nitro.hooks, name, registered as never, options);
   } as typeof hook;
   try {
     await engine.setup(nitro);
   } finally {
     nitro.hooks.hook = hook;
   }
+}
+
+/** A fault in a workflow must not end dev before it has begun: it is mended there. */
+function reported(nitro: Nitro, build: () => Promise<void>): () => Promise<void> {
+  return async () => {
+    try {
+      await build();
+    } catch (error) {
+      nitro.logger.error(error instanceof Error ? error.message : error);
+    }
+  };
 }
 
 function handlerOf(nitro: Nitro, route: string): { handler: string } | undefined {

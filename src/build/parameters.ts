@@ -19,17 +19,22 @@ export function describeParameters(fn: FunctionNode, source: string): ParameterS
 function acceptsOf(fn: FunctionNode, name: string | undefined): ParameterSummary["accepts"] {
   const first = fn.params[0];
   const target = first?.type === "AssignmentPattern" ? first.left : first;
-  const annotation = target && "typeAnnotation" in target ? target.typeAnnotation : undefined;
-  if (annotation) return listOrOne(annotation.typeAnnotation, name);
-  return byName(name);
+  if (!target || target.type === "RestElement") return "unknown";
+  const annotation = "typeAnnotation" in target ? target.typeAnnotation : undefined;
+  return (annotation && byType(annotation.typeAnnotation)) ?? byName(name);
 }
 
-function listOrOne(type: TSType, name: string | undefined): ParameterSummary["accepts"] {
-  if (type.type === "TSArrayType" || type.type === "TSTupleType") return "jobs";
-  if (type.type === "TSTypeOperator") return listOrOne(type.typeAnnotation, name);
-  if (type.type !== "TSTypeReference" || type.typeName.type !== "Identifier") return byName(name);
-  if (/^(?:Readonly)?Array$/.test(type.typeName.name)) return "jobs";
-  return type.typeName.name.endsWith("Job") ? "job" : byName(name);
+/** `Job[]`, `Array<RunnerJob>` and the like take jobs, `Job` takes one; other types say nothing. */
+function byType(type: TSType): ParameterSummary["accepts"] | undefined {
+  if (type.type === "TSTypeOperator") return byType(type.typeAnnotation);
+  if (type.type === "TSArrayType") return byType(type.elementType) === "job" ? "jobs" : undefined;
+  if (type.type !== "TSTypeReference" || type.typeName.type !== "Identifier") return undefined;
+  const { name } = type.typeName;
+  const element = type.typeArguments?.params[0];
+  if (/^(?:Readonly)?Array$/.test(name)) {
+    return element && byType(element) === "job" ? "jobs" : undefined;
+  }
+  return name.endsWith("Job") ? "job" : undefined;
 }
 
 function byName(name: string | undefined): ParameterSummary["accepts"] {

@@ -49,7 +49,12 @@ export function createRetries(options: RetriesOptions): RunJob {
     // A server may ask for any time; a job waits for it no longer than it would for room.
     await options.sleep(Math.min(pause, execution.wait), select.signal);
     select.signal?.throwIfAborted();
-    return (await placement.selectNow(untried)) ?? placement.select(undefined, select);
+    const room = await placement.selectNow(untried);
+    if (room) return room;
+    // A healthy server that is merely full is worth more waiting than one that has just failed.
+    const healthy = await placement.available(select.region);
+    const full = healthy.some(({ id }) => !untried.exclude.includes(id));
+    return placement.select(undefined, full ? untried : select);
   }
 
   return async (given, job, { runId, jobId, signal }) => {

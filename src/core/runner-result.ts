@@ -33,7 +33,7 @@ export function sanitizeResult(value: unknown, requestedName = "unknown"): Runne
     status: known ? status : "error",
     ...(isPlainObject(details) && { details }),
     ...(typeof message === "string" && { errorMessage: message }),
-    ...(typeof durationMs === "number" && Number.isFinite(durationMs) && { durationMs }),
+    ...(isDuration(durationMs) && { durationMs }),
   };
 }
 
@@ -42,6 +42,10 @@ export function isPlainObject(value: unknown): value is JsonObject {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+function isDuration(value: unknown): value is number {
+  return typeof value === "number" && Number.isFinite(value) && value >= 0;
 }
 
 function unanswered(name: string): RunnerResult {

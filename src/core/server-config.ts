@@ -26,7 +26,14 @@ export function validateServer(server: unknown, path = "server"): Server {
   if (typeof server !== "object" || server === null || Array.isArray(server)) {
     throw invalid(path, "must be an object {id, url, region}", server);
   }
-  const { id, url, region, weight, capacity } = server as Record<string, unknown>;
+  const { id, url, region, weight, capacity, ...others } = server as Record<string, unknown>;
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined) {
+    throw new OrchestratorError(
+      "CONFIG_INVALID",
+      `${path}.${unknown} is not known. A server is {id, url, region, weight?, capacity?}`,
+    );
+  }
   assertName(id, `${path}.id`);
   assertServerUrl(url, `${path}.url`);
   assertName(region, `${path}.region`);

@@ -3,6 +3,13 @@ import type { StandardSchema, StandardSchemaResult, ValidationIssue } from "../t
 /** What validation makes of an input. */
 export type Validated = { issues: ValidationIssue[] } | { issues?: undefined; value: unknown };
 
+/** True for a Standard Schema; one may be callable, as arktype's are. */
+export function isStandardSchema(value: unknown): value is StandardSchema {
+  if ((typeof value !== "object" && typeof value !== "function") || value === null) return false;
+  const standard = (value as Partial<StandardSchema>)["~standard"];
+  return typeof standard === "object" && typeof standard?.validate === "function";
+}
+
 /** Validates an input with any Standard Schema. */
 export async function validateInput(schema: StandardSchema, input: unknown): Promise<Validated> {
   const result = await schema["~standard"].validate(input);

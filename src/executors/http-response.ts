@@ -1,3 +1,4 @@
+import { BodyTooLargeError, parseJson, readText } from "../core/body.ts";
 import { type ErrorCode, OrchestratorError } from "../core/errors.ts";
 import { parseRetryAfter } from "../core/retry-after.ts";
 import { isPlainObject } from "../core/runner-result.ts";
@@ -19,32 +20,27 @@ const serverBound: ReadonlySet<number> = new Set([401, 403, 404, 408, 425, 429])
  *
  * @throws OrchestratorError `RESPONSE_TOO_LARGE` as soon as it is over the limit; the rest is not read
  */
-export async function readText(response: Response, server: Server, limit: number): Promise<string> {
-  const reader = response.body?.getReader();
-  if (!reader) return "";
-  const decoder = new TextDecoder();
-  let text = "";
-  let size = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return text + decoder.decode();
-    size += value.byteLength;
-    if (size > limit) {
-      // Frees the connection; how that ends changes nothing.
-      reader.cancel().catch(() => {});
-      throw new OrchestratorError(
-        "RESPONSE_TOO_LARGE",
-        `Server ${server.id} answered with more than ${limit} bytes`,
-      );
-    }
-    text += decoder.decode(value, { stream: true });
+export async function responseText(
+  response: Response,
+  server: Server,
+  limit: number,
+): Promise<string> {
+  try {
+    return await readText(response.body, limit);
+  } catch (error) {
+    if (!(error instanceof BodyTooLargeError)) throw error;
+    throw new OrchestratorError(
+      "RESPONSE_TOO_LARGE",
+      `Server ${server.id} answered with more than ${limit} bytes`,
+    );
   }
 }
 
-/** The parsed body, out of its `{"json": …}` envelope if it is in one; `undefined` if it is not JSON. */
+/** The parsed body, out of its `{"json": …}` envelope if it is in one; `undefined` if it is not JSON, or nested too deep. */
 export function parseBody(text: string): unknown {
   try {
-    const body: unknown = JSON.parse(text);
+    // What a page under test put into `details` must not break the engine's serializer.
+    const body = parseJson(text);
     return isPlainObject(body) ? (body.json ?? body) : body;
   } catch {
     return undefined;

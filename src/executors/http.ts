@@ -5,7 +5,7 @@ import { isPlainObject, sanitizeResults } from "../core/runner-result.ts";
 import type { ExecuteRequest, Executor } from "../types/executor.ts";
 import type { RunnerExecuteReply } from "../types/runner.ts";
 import type { Server } from "../types/server.ts";
-import { parseBody, readText, responseError } from "./http-response.ts";
+import { parseBody, responseText, responseError } from "./http-response.ts";
 
 /** How runner servers are called. */
 export interface HttpOptions {
@@ -73,7 +73,7 @@ async function call(
   const deadline = startDeadline(server, limits);
   try {
     const response = await fetch(url, { ...init, redirect: "manual", signal: deadline.signal });
-    const text = await readText(response, server, options.maxResponseBytes ?? 5 * 1024 * 1024);
+    const text = await responseText(response, server, options.maxResponseBytes ?? 5 * 1024 * 1024);
     if (!response.ok) throw responseError(response, text, server);
     return text;
   } catch (error) {

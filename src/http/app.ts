@@ -2,7 +2,7 @@ import { H3 } from "h3";
 import type { RunEngine } from "../types/engine.ts";
 import type { Manifest } from "../types/manifest.ts";
 import type { LoadBalancerHandle, ServerRegistryHandle } from "../types/server.ts";
-import { errorResponse } from "./errors.ts";
+import { errorResponse, HttpProblem } from "./errors.ts";
 import { addWorkflowRoutes } from "./routes/workflows.ts";
 
 /** What the API is served from. */
@@ -13,6 +13,12 @@ export interface OrchestratorHandlerOptions {
   manifest: () => Promise<Manifest>;
   /** What every workflow gets in its options; a caller's own never replaces it. */
   injected: { registry: ServerRegistryHandle; loadBalancer: LoadBalancerHandle };
+}
+
+/** A browser says where a request comes from: a page of somebody else's must not start runs. */
+function assertSameSite({ method, headers }: Request): void {
+  if (method !== "POST" || headers.get("sec-fetch-site") !== "cross-site") return;
+  throw new HttpProblem(403, "Forbidden: a page of another site sent this request");
 }
 
 /** Answers a request; never rejects. */
@@ -26,6 +32,7 @@ export function createOrchestratorHandler(
   addWorkflowRoutes(app, options);
   return async (request) => {
     try {
+      assertSameSite(request);
       return await app.fetch(request);
     } catch (error) {
       return errorResponse(error);

@@ -1,11 +1,8 @@
-import { BodyTooLargeError, isJsonType, readBody } from "../core/body.ts";
+import { BodyTooLargeError, isJsonType, JsonRefusal, parseJson, readBody } from "../core/body.ts";
 import { HttpProblem } from "./errors.ts";
 
 /** Bytes of a request's body at most. */
 export const bodyLimit: number = 1024 * 1024;
-
-/** Levels of arrays and objects in a body at most, so that no recursion over it can overflow. */
-const depthLimit = 100;
 
 /**
  * A request's body as a JSON object; an absent body is an empty one.
@@ -26,9 +23,6 @@ export async function readJsonObject(request: Request): Promise<Record<string, u
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new HttpProblem(400, "The body must be a JSON object");
   }
-  if (depthOf(text) > depthLimit) {
-    throw new HttpProblem(400, `The body is nested deeper than ${depthLimit} levels`);
-  }
   return value as Record<string, unknown>;
 }
 
@@ -46,21 +40,15 @@ async function readText(request: Request): Promise<string> {
 
 function parse(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text, "refuse");
   } catch (error) {
-    throw new HttpProblem(400, `The body is not valid JSON: ${(error as Error).message}`);
+    const { message } = error as Error;
+    if (!(error instanceof JsonRefusal))
+      throw new HttpProblem(400, `The body is not valid JSON: ${message}`);
+    throw new HttpProblem(400, message, {
+      issues: [{ path: error.path, message, code: error.code }],
+    });
   }
-}
-
-/** The deepest nesting of valid JSON text, counted without recursion. */
-function depthOf(text: string): number {
-  let depth = 0;
-  let deepest = 0;
-  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[[{}\]]/g)) {
-    if (token === "[" || token === "{") deepest = Math.max(deepest, ++depth);
-    else if (token === "]" || token === "}") depth--;
-  }
-  return deepest;
 }
 
 /** A JSON answer for any value a workflow returns: what JSON cannot say is written as its nearest. */

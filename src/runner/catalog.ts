@@ -1,3 +1,4 @@
+import { isStandardSchema } from "../core/standard-schema.ts";
 import type { Runner, StandardSchema } from "../types/index.ts";
 
 /** A runner found in the user's object, and its input schema if there is one. */
@@ -45,10 +46,4 @@ function schemaBeside(
     );
   }
   return schema;
-}
-
-function isStandardSchema(value: unknown): value is StandardSchema {
-  if ((typeof value !== "object" && typeof value !== "function") || value === null) return false;
-  const standard = (value as Partial<StandardSchema>)["~standard"];
-  return typeof standard === "object" && typeof standard?.validate === "function";
 }

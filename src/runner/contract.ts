@@ -5,6 +5,7 @@ import type { RunnerExecuteReply, RunnerExecuteRequest } from "../types/index.ts
 export type RunnerErrorCode =
   | "BAD_REQUEST"
   | "EXECUTION_FAILED"
+  | "FORBIDDEN"
   | "IDEMPOTENCY_KEY_REUSED"
   | "INPUT_VALIDATION_FAILED"
   | "METHOD_NOT_ALLOWED"
@@ -59,6 +60,7 @@ export const executeRequestSchema: z.ZodType<RunnerExecuteRequest> = z
         ),
       )
       .min(1)
+      .max(1000)
       .meta({
         description:
           "Names, or a name with the input of its own. Executed one after another, in this order.",

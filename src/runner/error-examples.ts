@@ -6,6 +6,7 @@ export function errorExamples(status: number, runner: string, runners: string[])
   const bodies = [
     { name: "wrongShape", body: errorBody("BAD_REQUEST", { issues: [missingRunners] }) },
     { name: "notJson", body: errorBody("BAD_REQUEST", undefined, malformedMessage) },
+    { name: "otherSite", body: errorBody("FORBIDDEN") },
     { name: "keyReused", body: errorBody("IDEMPOTENCY_KEY_REUSED") },
     { name: "tooLarge", body: errorBody("PAYLOAD_TOO_LARGE", { limit: 1_048_576 }) },
     {

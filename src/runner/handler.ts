@@ -6,7 +6,13 @@ import { execute } from "./execute.ts";
 import { openApiDocument, type OpenApiDocument } from "./openapi.ts";
 import { resolveOptions, type RunnerHandlerOptions, type RunnerServerOptions } from "./options.ts";
 import { Refusal, toRefusal } from "./refusal.ts";
-import { fingerprintOf, openEnvelope, parseExecuteRequest, readJson } from "./request.ts";
+import {
+  fingerprintOf,
+  openEnvelope,
+  parseExecuteRequest,
+  readJson,
+  refuseOtherSites,
+} from "./request.ts";
 import { createWork, type Work } from "./work.ts";
 import type { RunnerExecuteRequest } from "../types/index.ts";
 
@@ -95,6 +101,7 @@ function findRoute(request: Request, base: string): Route {
 async function executeRoute(request: Request, server: RunnerServer): Promise<Response> {
   let enveloped = false;
   try {
+    refuseOtherSites(request);
     const opened = openEnvelope(await readJson(request, server.bodyLimit));
     enveloped = opened.enveloped;
     const body = parseExecuteRequest(opened.payload);

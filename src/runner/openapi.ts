@@ -151,7 +151,8 @@ function executeOperation({ runners, usage, region }: RunnerInfo): JsonObject {
 }
 
 const errorDescriptions: Record<number, string> = {
-  400: "The body is not JSON or has the wrong shape.",
+  400: "The body is not JSON, is not sent as JSON or has the wrong shape.",
+  403: "A browser sent the request for a page of another site.",
   409: "The Idempotency-Key was used before with another body.",
   413: "The body is larger than the server takes.",
   500: "A runner is unknown or its input invalid (nothing was executed), or the server itself failed. Not transient.",

@@ -3,6 +3,7 @@ import type { RunnerErrorBody, RunnerErrorCode } from "./contract.ts";
 
 const refusals = {
   BAD_REQUEST: [400, "Input validation failed"],
+  FORBIDDEN: [403, "Pages of other sites may not start runners"],
   NOT_FOUND: [404, "Not found"],
   METHOD_NOT_ALLOWED: [405, "Method not allowed"],
   IDEMPOTENCY_KEY_REUSED: [409, "The Idempotency-Key was used before with another body"],

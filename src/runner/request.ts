@@ -1,5 +1,12 @@
 import { createHash } from "node:crypto";
-import { BodyTooLargeError, canonicalJson, isJsonType, readBody } from "../core/body.ts";
+import {
+  BodyTooLargeError,
+  canonicalJson,
+  isJsonType,
+  JsonRefusal,
+  parseJson,
+  readBody,
+} from "../core/body.ts";
 import type { RunnerExecuteRequest, ValidationIssue } from "../types/index.ts";
 import { executeRequestSchema } from "./contract.ts";
 import { malformedMessage, Refusal } from "./refusal.ts";
@@ -12,19 +19,28 @@ export interface OpenedBody {
 }
 
 /**
+ * Refuses what a browser sends for a page of another site. Other clients do not send the header.
+ *
+ * @throws Refusal `FORBIDDEN`
+ */
+export function refuseOtherSites({ headers }: Request): void {
+  if (headers.get("sec-fetch-site") === "cross-site") throw new Refusal("FORBIDDEN");
+}
+
+/**
  * Reads a JSON body of at most `limit` bytes, and stops reading where it exceeds them.
  *
- * @throws Refusal `PAYLOAD_TOO_LARGE`, or `BAD_REQUEST` for what is not JSON.
+ * @throws Refusal `PAYLOAD_TOO_LARGE`, or `BAD_REQUEST` for what is not JSON, or not taken as such.
  */
 export async function readJson(request: Request, limit: number): Promise<unknown> {
-  const type = request.headers.get("content-type");
-  // Browsers send other types across origins without asking, so that any page could start runners.
-  if (type !== null && !isJsonType(type)) throw malformed();
+  // Browsers send other types, and none, across origins without asking: any page could start runners.
+  if (!isJsonType(request.headers.get("content-type") ?? "")) throw malformed();
   try {
-    return JSON.parse(await readBody(request, limit));
+    return parseJson(await readBody(request, limit), "refuse");
   } catch (error) {
     if (error instanceof BodyTooLargeError)
       throw new Refusal("PAYLOAD_TOO_LARGE", { data: { limit } });
+    if (error instanceof JsonRefusal) throw badShape([error]);
     throw malformed();
   }
 }
@@ -42,17 +58,23 @@ export function openEnvelope(body: unknown): OpenedBody {
 export function parseExecuteRequest(payload: unknown): RunnerExecuteRequest {
   const parsed = executeRequestSchema.safeParse(payload);
   if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues.map(({ path, message, code }): ValidationIssue => ({
-    path: path.map((part) => (typeof part === "symbol" ? part.toString() : part)),
-    message,
-    code,
-  }));
-  throw new Refusal("BAD_REQUEST", { data: { issues } });
+  throw badShape(parsed.error.issues);
 }
 
 /** A digest that is the same for the same request, in whatever order its keys were written. */
 export function fingerprintOf(request: RunnerExecuteRequest): string {
   return createHash("sha256").update(canonicalJson(request)).digest("base64");
+}
+
+function badShape(
+  issues: readonly { path: PropertyKey[]; message: string; code: string }[],
+): Refusal {
+  const shown = issues.map(({ path, message, code }): ValidationIssue => ({
+    path: path.map((part) => (typeof part === "symbol" ? part.toString() : part)),
+    message,
+    code,
+  }));
+  return new Refusal("BAD_REQUEST", { data: { issues: shown } });
 }
 
 function malformed(): Refusal {

@@ -1,4 +1,9 @@
+import { depthLimit, depthOf, parseJson } from "../core/body.ts";
+import { isPlainObject, sanitizeResult } from "../core/runner-result.ts";
 import type { JsonObject, RunnerResult } from "../types/index.ts";
+
+/** What is left for details in a reply that others can read: they are its fifth level. */
+const detailsDepth = depthLimit - 4;
 
 /**
  * What goes on the wire for what a runner returned: details that are not a plain object are
@@ -16,20 +21,11 @@ export function toResult(name: string, outcome: unknown, durationMs: number): Ru
     const reason = `The details of runner "${name}" cannot be sent as JSON: ${messageOf(error)}`;
     return toErrorResult(name, new TypeError(reason), durationMs);
   }
-  const known = isStatus(given.status);
-  const errorMessage =
-    typeof given.errorMessage === "string"
-      ? given.errorMessage
-      : known
-        ? undefined
-        : `Runner "${name}" returned an unknown status: ${String(given.status)}`;
-  return {
-    name: typeof given.name === "string" && given.name !== "" ? given.name : name,
-    status: known ? (given.status as RunnerResult["status"]) : "error",
-    ...(details && { details }),
-    ...(errorMessage !== undefined && { errorMessage }),
-    durationMs: isDuration(given.durationMs) ? given.durationMs : durationMs,
-  };
+  const { status, errorMessage } = given;
+  const sent = { name: given.name, status, details, errorMessage, durationMs: given.durationMs };
+  const result = sanitizeResult(sent, name);
+  result.durationMs ??= durationMs;
+  return result;
 }
 
 /** The result of a runner that threw or ran out of time, under the runner's own name. */
@@ -37,26 +33,15 @@ export function toErrorResult(name: string, error: unknown, durationMs: number):
   return { name, status: "error", errorMessage: messageOf(error), durationMs };
 }
 
-function isStatus(value: unknown): value is RunnerResult["status"] {
-  return value === "pass" || value === "fail" || value === "error";
-}
-
-function isDuration(value: unknown): value is number {
-  return typeof value === "number" && Number.isFinite(value) && value >= 0;
-}
-
 /** The details as JSON carries them, so that nothing can change or break them later. */
 function snapshot(details: unknown): JsonObject | undefined {
   if (!isPlainObject(details)) return undefined;
-  const copy: unknown = JSON.parse(JSON.stringify(details) ?? "null");
+  const text = JSON.stringify(details) ?? "null";
+  if (depthOf(text) > detailsDepth) {
+    throw new RangeError(`they are nested deeper than ${detailsDepth} levels`);
+  }
+  const copy = parseJson(text);
   return isPlainObject(copy) ? copy : undefined;
-}
-
-function isPlainObject(value: unknown): value is JsonObject {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  // The second case is another realm's `Object.prototype`.
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 function messageOf(error: unknown): string {

@@ -21,6 +21,8 @@ export interface OrchestratorContext {
   handler: OrchestratorHandler;
   /** Resolves when the World has started and the runs a crash left are queued; rejects if it cannot. */
   ready: Promise<void>;
+  /** Answers all who wait for a run's end, so that they do not hold up the server's own. */
+  stopWaiting(): void;
   close(): Promise<void>;
 }
 
@@ -30,7 +32,13 @@ export function createContext(): OrchestratorContext {
   const ends = createRunEnds();
   const installed = installWorld(resolve(dataDir, "world"), { flow, step }, ends);
   let health: HealthCheck | undefined;
+  const loadManifest = manifestLoader(manifest);
+  const closing = new AbortController();
   const ready = (async () => {
+    // Nitro starts the app to prerender pages too, where it must take up no run and needs no server.
+    if (import.meta.prerender) return;
+    // Dev starts on whatever there is, and says so when it is asked.
+    if (manifest.file === undefined) await loadManifest();
     const registry = await createRegistry(options, modules.registry, process.env);
     const loadBalancer = await createBalancer(options, modules.loadBalancer, process.env);
     installSteps(
@@ -51,11 +59,12 @@ export function createContext(): OrchestratorContext {
   return {
     handler: createOrchestratorHandler({
       route: options.route,
-      engine: createEngine(createClaims(dataDir), ends),
-      manifest: manifestLoader(manifest),
+      engine: createEngine(createClaims(dataDir), ends, closing.signal),
+      manifest: loadManifest,
       injected: { registry: getDefaultRegistry(), loadBalancer: getDefaultLoadBalancer() },
     }),
     ready,
+    stopWaiting: () => closing.abort(),
     async close() {
       health?.stop();
       await installed.close();

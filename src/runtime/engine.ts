@@ -1,8 +1,10 @@
+import { createHash } from "node:crypto";
 import { getRun, start } from "workflow/api";
 import { getWorld } from "workflow/runtime";
 import type { RunEngine, RunRecord, StartOutcome, StartRequest } from "../types/engine.ts";
 import type { Claims } from "./claims.ts";
 import type { RunEnds } from "./run-ends.ts";
+import { createTurns } from "./turns.ts";
 import { aroundCreate, type World } from "./world.ts";
 
 const states = {
@@ -16,32 +18,21 @@ const states = {
 /** How often a run is read anew while somebody waits, for an end that another process brought about. */
 const REREAD_MS = 1000;
 
-/** The `workflow` package behind our port. */
-export function createEngine(claims: Claims, ends: RunEnds): RunEngine {
-  const starting = new Map<string, Promise<StartOutcome>>();
-
-  /** Starts under one key follow one another in this process; the claim's file settles it between processes. */
-  async function startOnce(
-    request: StartRequest,
-    idempotency: { key: string; fingerprint: string },
-  ): Promise<StartOutcome> {
-    const { key } = idempotency;
-    const turn = (starting.get(key) ?? Promise.resolve())
-      .catch(() => undefined)
-      .then(() => claimAndStart(request, idempotency, claims));
-    starting.set(key, turn as Promise<StartOutcome>);
-    try {
-      return await turn;
-    } finally {
-      if (starting.get(key) === turn) starting.delete(key);
-    }
-  }
+/**
+ * The `workflow` package behind our port.
+ *
+ * @param closing ends every wait, when the process is to end
+ */
+export function createEngine(claims: Claims, ends: RunEnds, closing: AbortSignal): RunEngine {
+  // A claim is written before its run, so starts under one key must follow one another.
+  const starting = createTurns();
 
   async function wait(
     runId: string,
     ms: number,
-    signal?: AbortSignal,
+    caller?: AbortSignal,
   ): Promise<RunRecord | undefined> {
+    const signal = caller ? AbortSignal.any([caller, closing]) : closing;
     const deadline = Date.now() + ms;
     for (;;) {
       // Listening before reading, so that no end falls between the two.
@@ -60,7 +51,12 @@ export function createEngine(claims: Claims, ends: RunEnds): RunEngine {
 
   return {
     async start(request) {
-      if (request.idempotency) return startOnce(request, request.idempotency);
+      const { idempotency } = request;
+      if (idempotency) {
+        const { key } = idempotency;
+        const fingerprint = digest(idempotency.fingerprint);
+        return starting.take(key, () => claimAndStart(request, { key, fingerprint }, claims));
+      }
       return { kind: "started", runId: await startStored(request) };
     },
     read: readRun,
@@ -97,13 +93,21 @@ async function claimAndStart(
   }
 }
 
+/** Keeps a claim small, whatever the size of the request. */
+function digest(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
 /** Starts a run whose creation is stored before it is queued, after `before` has seen its id. */
 async function startStored(
   request: StartRequest,
   before?: (runId: string) => Promise<void>,
 ): Promise<string> {
+  const world = getWorld();
+  let runId: string | null = null;
   let stored: Promise<unknown> = Promise.resolve();
-  const world = aroundCreate(getWorld(), ({ runId }, create) => {
+  const storing = aroundCreate(world, (event, create) => {
+    runId = event.runId;
     const creation = (async () => {
       if (runId) await before?.(runId);
       return create();
@@ -115,10 +119,20 @@ async function startStored(
     await stored;
     return world.queue(...args);
   };
-  const run = await start({ workflowId: request.workflowId }, request.args, {
-    world: { ...world, queue },
-  });
-  return run.runId;
+  try {
+    const run = await start({ workflowId: request.workflowId }, request.args, {
+      world: { ...storing, queue },
+    });
+    return run.runId;
+  } catch (error) {
+    const isStored = await stored.then(
+      () => true,
+      () => false,
+    );
+    // Stored but not queued, it would start at the next start of the process, unasked.
+    if (runId && isStored) await world.events.create(runId, { eventType: "run_cancelled" });
+    throw error;
+  }
 }
 
 async function readRun(runId: string): Promise<RunRecord | undefined> {

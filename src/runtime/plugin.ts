@@ -6,7 +6,9 @@ import { useContext } from "./app.ts";
 const CLOSE_MS = 2000;
 
 const plugin: NitroAppPlugin = definePlugin((nitroApp) => {
-  const { ready, close } = useContext();
+  const { ready, stopWaiting, close } = useContext();
+  // The server closes its connections first, and only then calls the hook below.
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, stopWaiting);
   ready.catch((error: unknown) => {
     console.error(
       `[orchestrator] cannot start: ${error instanceof Error ? error.message : String(error)}`,

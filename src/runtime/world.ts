@@ -2,6 +2,7 @@ import { createWorld, setWorld } from "workflow/runtime";
 import type { EngineHandler } from "./virtual/engine.ts";
 import { openDelivery } from "./delivery.ts";
 import type { RunEnds } from "./run-ends.ts";
+import { createTurns } from "./turns.ts";
 
 /** The engine's storage and queue. */
 export type World = ReturnType<typeof createWorld>;
@@ -57,11 +58,19 @@ export function installWorld(
   };
 }
 
-/** The same World, which also tells when a run has ended. */
+/**
+ * The same World, which stores the events of a run one after another and tells when the run has ended.
+ *
+ * The engine's local World numbers an event when it begins to store it. Stored side by side, an event
+ * could show up behind one that a replay has already seen in its place: the replays then disagree, and
+ * a step gets the arguments, or the result, of another.
+ */
 function observed(world: World, ends: RunEnds): World {
+  const turns = createTurns();
   return aroundCreate(world, async ({ runId, eventType }, create) => {
-    const result = await create();
-    if (runId && /^run_(?:completed|failed|cancelled)$/.test(eventType)) ends.notify(runId);
+    if (!runId) return create();
+    const result = await turns.take(runId, create);
+    if (/^run_(?:completed|failed|cancelled)$/.test(eventType)) ends.notify(runId);
     return result;
   });
 }

@@ -108,8 +108,11 @@ export interface OrchestratorConfig {
    * @default "least-load"
    */
   loadBalancer?: LoadBalancerConfig;
-  /** Serves the `'use runner'` functions of this app; off when absent. */
-  runners?: RunnersConfig;
+  /**
+   * Serves the `'use runner'` functions of this app.
+   * @default false
+   */
+  runners?: RunnersConfig | false;
   /** Probes of the servers; `false` leaves only what attempts show. */
   healthCheck?: HealthCheckConfig | false;
   circuit?: CircuitConfig;

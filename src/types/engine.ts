@@ -16,7 +16,7 @@ export interface RunRecord {
 export interface StartRequest {
   workflowId: string;
   args: unknown[];
-  /** Starts nothing twice: the same key and fingerprint answer with the first run's id. */
+  /** Starts nothing twice: the same key and fingerprint (what was asked, as text) answer with the first run's id. */
   idempotency?: { key: string; fingerprint: string };
 }
 

@@ -14,18 +14,6 @@ export interface WorkflowEntry {
   parameters: string[];
   /** Whether the first parameter is a list of jobs, one job, or not known from its type or name. */
   accepts: "job" | "jobs" | "unknown";
-  /** True where an export `<name>Input` is found beside it. */
-  hasInput: boolean;
-}
-
-/** A discovered runner. */
-export interface RunnerEntry {
-  name: string;
-  file: string;
-  line: number;
-  description?: string;
-  /** Export name of its input schema: `<name>InputSchema` or `<name>Schema`. */
-  inputSchema?: string;
 }
 
 /** A validation issue, in the shape all our 400 answers use. */

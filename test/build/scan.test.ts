@@ -61,6 +61,7 @@ describe("every form of the directive is found", () => {
         "first {…} ...rest",
         true,
       ],
+      ["größe", "workflows/unicode.ts", 1, "größe", "unknown", "", true],
       ["imported", "lib/shared.ts", 10, "starred", "unknown", "", true],
       ["moduleArrow", "workflows/module-level.ts", 5, "moduleArrow", "unknown", "", true],
       ["moduleLevel", "workflows/module-level.ts", 3, "moduleLevel", "unknown", "", true],

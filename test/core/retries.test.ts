@@ -149,3 +149,20 @@ test("a job that finds no server for its next attempt fails with those it made",
     ),
   });
 });
+
+test("a healthy server that is merely full is waited for, rather than the one that failed", async () => {
+  const servers = [server("a"), { ...server("b"), capacity: 1 }];
+  const { clock, dispatcher, calls } = setup(servers, async ({ server }) => {
+    if (server.id === "a") throw fail("SERVER_ERROR");
+    return reply;
+  });
+  const held = await dispatcher.select([{ id: "b" }]);
+  const seen = watch(dispatcher.execute({ id: "a" }, job, ids));
+  await clock.advance(5000);
+  expect(calls.map(({ server }) => server.id)).toEqual(["a"]);
+  // The job that held the place is done with it.
+  await dispatcher.execute(held, job, { ...ids, jobId: "other" });
+  await clock.advance(1000);
+  expect(calls.map(({ server }) => server.id)).toEqual(["a", "b", "b"]);
+  expect(seen.value).toMatchObject({ server: "b" });
+});

@@ -35,6 +35,7 @@ test.each([[[1]], ["text"], [null], [new Date()]])(
 test.each([
   ["durationMs", "5"],
   ["durationMs", Number.NaN],
+  ["durationMs", -1],
   ["errorMessage", 5],
   ["other", 1],
 ])("a %s of %s is dropped", (key, value) => {

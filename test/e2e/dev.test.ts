@@ -136,3 +136,32 @@ test("a runner that is added is served", async () => {
     "the second runner",
   );
 });
+
+test("dev starts on a tree with a fault, and picks up when it is mended", async () => {
+  const faulty = await createApp({
+    files: {
+      "nitro.config.ts": nitroConfig(),
+      "workflows/good.ts": workflow("good", "fine"),
+      "workflows/bad.ts": "export async function bad() {\n  let 1 = 2;\n}\n",
+    },
+  });
+  const other = await faulty.dev();
+  try {
+    await other.printed(/workflows\/bad\.ts:2:\d+ syntax error/);
+    await writeFile(join(faulty.dir, "workflows/bad.ts"), workflow("bad", "mended"));
+    await until(async () => {
+      const started = await send(`${other.url}/api/orchestrator/bad`, {});
+      return (
+        started.status === 200 &&
+        (await finished(other.url, "bad", started.body.runId)).body === "mended"
+      );
+    }, 20_000);
+    expect((await send(`${other.url}/api/orchestrator`)).body.orchestrators).toEqual([
+      "bad",
+      "good",
+    ]);
+  } finally {
+    await other.stop("SIGKILL");
+    await faulty.remove();
+  }
+});

@@ -41,6 +41,7 @@ describe("the app with a file a form", () => {
       ["deep", "workflow//./workflows/nested/deep/index//default"],
       ["defaultArrow", "workflow//./workflows/default-arrow//default"],
       ["expression", "workflow//./workflows/expression//expression"],
+      ["größe", undefined],
       ["imported", "workflow//./lib/shared//starred"],
       ["moduleArrow", "workflow//./workflows/module-level//moduleArrow"],
       ["moduleLevel", "workflow//./workflows/module-level//moduleLevel"],
@@ -57,6 +58,7 @@ describe("the app with a file a form", () => {
     );
     expect(output).toContain("Put 'use workflow' on a line of its own.");
     expect(output).toMatch(/workflows\/wrapped\.ts:3:1 .*\s+It compiles plain functions only/);
+    expect(output).toMatch(/workflows\/unicode\.ts:1:1 .*\s+Rename its file or function/);
     // What the HTTP side needs and no more: no workflow's body, no file without one.
     expect(first).not.toMatch(/return jobs|use workflow|ordinary/);
 

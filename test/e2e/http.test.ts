@@ -14,6 +14,7 @@ beforeAll(async () => {
 afterAll(() => server.stop("SIGKILL"));
 
 const names = [
+  "circular",
   "echo",
   "executeSingleRunner",
   "exotic",
@@ -25,6 +26,7 @@ const names = [
   "orchestrateRunners",
   "sleepily",
   "slowly",
+  "toString",
   "trustsItsCaller",
 ];
 
@@ -48,7 +50,7 @@ describe("GET /api/orchestrator", () => {
   test("refuses to be posted to", async () => {
     const { status, headers, body } = await send(api, {});
     expect(status).toBe(405);
-    expect(headers.get("allow")).toBe("GET");
+    expect(headers.get("allow")).toBe("GET, HEAD");
     expect(body.error).toBe("Method not allowed. Use GET or POST.");
   });
 });
@@ -90,8 +92,24 @@ describe("GET /api/orchestrator/{name}", () => {
   test("answers 405 with Allow for other methods", async () => {
     const { status, headers, body } = await send(`${api}/greet`, undefined, { method: "DELETE" });
     expect(status).toBe(405);
-    expect(headers.get("allow")).toBe("GET, POST");
+    expect(headers.get("allow")).toBe("GET, HEAD, POST");
     expect(body).toEqual({ error: "Method not allowed. Use GET or POST." });
+  });
+
+  test("takes a name in percent encoding, and answers HEAD without a body", async () => {
+    expect((await send(`${api}/%65cho`)).body.name).toBe("echo");
+    for (const url of [api, `${api}/echo`]) {
+      const response = await fetch(url, { method: "HEAD" });
+      expect({ status: response.status, body: await response.text() }).toEqual({
+        status: 200,
+        body: "",
+      });
+    }
+  });
+
+  test("does not take what every object has for an input schema", async () => {
+    expect((await send(`${api}/toString`)).body.input).toBeUndefined();
+    expect((await send(`${api}/toString`, {})).status).toBe(200);
   });
 
   test("answers 404 below a workflow", async () => {
@@ -181,6 +199,14 @@ describe("POST /api/orchestrator/{name}", () => {
       400,
       /nested deeper/,
     ],
+    [
+      "a __proto__ key, which names its place",
+      '{"input":{"a":[{"__proto__":{}}]}}',
+      {},
+      400,
+      /^The key "__proto__" is not allowed/,
+    ],
+    ["a page of another site", {}, { "sec-fetch-site": "cross-site" }, 403, /another site/],
     ["an idempotency key that is none", {}, { "idempotency-key": "a b" }, 400, /^Idempotency-Key/],
   ])("refuses %s and says what was expected", async (_what, body, headers, status, error) => {
     const answer = await send(`${api}/echo`, body, { headers: headers as Record<string, string> });
@@ -193,6 +219,14 @@ describe("POST /api/orchestrator/{name}", () => {
     const answer = await send(`${api}/greet`, { args: [{ name: "" }] });
     expect(answer.status).toBe(400);
     expect(answer.body.error).toMatch(/^args is not expected: "greet" has an input schema/);
+  });
+
+  test("refuses bytes that are no UTF-8", async () => {
+    const body = new Uint8Array([0x22, 0xc3, 0x28, 0x22]);
+    const headers = { "content-type": "application/json" };
+    const response = await fetch(`${api}/echo`, { method: "POST", body, headers });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toEqual({ error: "The body is not valid UTF-8" });
   });
 
   test("answers 413 for a body over 1 MiB, announced or not", async () => {

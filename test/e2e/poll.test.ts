@@ -61,6 +61,31 @@ describe("GET /api/orchestrator/{name}?runId=", () => {
     });
   });
 
+  test("says so when JSON cannot hold the return value", async () => {
+    const runId = await startRun(server.url, "circular", {});
+    const { status, body } = await finished(server.url, "circular", runId);
+    expect(status).toBe(500);
+    expect(body).toMatchObject({ status: "completed", runId });
+    expect(body.error).toMatch(/^The return value cannot be written as JSON: /);
+  });
+
+  test("a client that leaves does not disturb the run", async () => {
+    const runId = await startRun(server.url, "nap", { args: [500] });
+    const leaving = AbortSignal.timeout(100);
+    await expect(fetch(`${api}/nap?runId=${runId}&wait=30`, { signal: leaving })).rejects.toThrow();
+    expect((await finished(server.url, "nap", runId)).body).toBe("rested");
+  });
+
+  test("whoever waits when the server is told to end is answered, and not cut off", async () => {
+    const ending = await startServer(inject("fixtureOutput"), workDir());
+    const runId = await startRun(ending.url, "nap", { args: [60_000] });
+    const waiting = send(`${ending.url}/api/orchestrator/nap?runId=${runId}&wait=60`);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const code = ending.stop("SIGTERM");
+    expect((await waiting).status).toBe(202);
+    expect(await code).toBe(0);
+  });
+
   test.each([
     ["a run that is not there", "wrun_01M7X06WHCATXBPGH1M8EG0P5A"],
     ["what is no run id", "../../../etc/passwd"],

@@ -138,10 +138,28 @@ test("details that JSON cannot carry make the runner an error, and the reply sta
   }
 });
 
+test("details that nobody would read are an error, and a __proto__ key in them is dropped", async () => {
+  const deep = (levels: number) => JSON.parse(`{"a":`.repeat(levels) + "1" + "}".repeat(levels));
+  expect(await resultOf(async () => ({ status: "pass", details: deep(96) }))).toMatchObject({
+    status: "pass",
+    details: deep(96),
+  });
+  const result = await resultOf(async () => ({ status: "pass", details: deep(97) }));
+  expect(result.errorMessage).toMatch(/cannot be sent as JSON: .* deeper than 96 levels$/);
+  const details = JSON.parse('{"__proto__":{"evil":true},"b":1}');
+  const cleaned = await resultOf(async () => ({ status: "pass", details }));
+  expect(Object.getOwnPropertyNames(cleaned.details)).toEqual(["b"]);
+});
+
 test("an unknown status is an error that names it", async () => {
   expect(await resultOf(async () => ({ status: "ok" }))).toMatchObject({
     status: "error",
-    errorMessage: 'Runner "check" returned an unknown status: ok',
+    errorMessage: 'Unknown status "ok"',
+  });
+  // The runner's own message may say why.
+  expect(await resultOf(async () => ({ status: "skip", errorMessage: "no time" }))).toMatchObject({
+    status: "error",
+    errorMessage: 'Unknown status "skip": no time',
   });
 });
 

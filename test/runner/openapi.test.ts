@@ -69,7 +69,7 @@ test("every operation has an id of its own, and every response a description", a
 test("every error that execute answers is there with an example that is what the server sends", async () => {
   const document = await documentOf({ a: pass, aSchema: z.object({ url: z.string() }) });
   const { responses } = document.paths["/execute"].post;
-  expect(Object.keys(responses)).toEqual(["200", "400", "409", "413", "500", "503"]);
+  expect(Object.keys(responses)).toEqual(["200", "400", "403", "409", "413", "500", "503"]);
   const examples = Object.entries<any>(responses).flatMap(([status, response]) =>
     Object.values<any>(response.content["application/json"].examples).map((e) => [status, e.value]),
   );
@@ -77,6 +77,7 @@ test("every error that execute answers is there with an example that is what the
   expect(errors.map(([, error]) => error.code)).toEqual([
     "BAD_REQUEST",
     "BAD_REQUEST",
+    "FORBIDDEN",
     "IDEMPOTENCY_KEY_REUSED",
     "PAYLOAD_TOO_LARGE",
     "RUNNER_NOT_FOUND",

@@ -235,7 +235,8 @@ test("a body over the limit is a 413, also one that does not say its length", as
       if (sent >= 100_000) controller.close();
     },
   });
-  const init = { method: "POST", body: long, duplex: "half" } as RequestInit;
+  const headers = { "content-type": "application/json" };
+  const init = { method: "POST", headers, body: long, duplex: "half" } as RequestInit;
   const streamed = await handler(new Request(`${base}/execute`, init));
   expect(streamed.status).toBe(413);
   expect(sent).toBeLessThan(1500);

@@ -2,7 +2,7 @@ import { H3, type H3Event } from "h3";
 import { canonicalJson } from "../../core/body.ts";
 import { toJsonSchema } from "../../core/json-schema.ts";
 import type { RunRecord } from "../../types/engine.ts";
-import type { Manifest, WorkflowEntry } from "../../types/manifest.ts";
+import type { Manifest, StandardSchema, WorkflowEntry } from "../../types/manifest.ts";
 import type { OrchestratorHandlerOptions } from "../app.ts";
 import { errorResponse, HttpProblem } from "../errors.ts";
 import { jsonResponse, readJsonObject } from "../json.ts";
@@ -26,7 +26,7 @@ export function addWorkflowRoutes(app: H3, options: OrchestratorHandlerOptions):
   app.all(
     route,
     answering(async ({ req }) => {
-      if (req.method !== "GET" && req.method !== "HEAD") throw methodNotAllowed("GET");
+      if (req.method !== "GET" && req.method !== "HEAD") throw methodNotAllowed("GET, HEAD");
       return list(route, await options.manifest());
     }),
   );
@@ -36,7 +36,7 @@ export function addWorkflowRoutes(app: H3, options: OrchestratorHandlerOptions):
       const manifest = await options.manifest();
       const { method } = event.req;
       if (method !== "GET" && method !== "HEAD" && method !== "POST")
-        throw methodNotAllowed("GET, POST");
+        throw methodNotAllowed("GET, HEAD, POST");
       const entry = find(manifest, decodeURIComponent(event.context.params?.name ?? ""));
       if (method === "POST") return start(event, entry, manifest, options);
       const runId = event.url.searchParams.get("runId");
@@ -61,7 +61,7 @@ function list(route: string, { workflows }: Manifest): Response {
 }
 
 function describe(route: string, entry: WorkflowEntry, { inputs }: Manifest): Response {
-  const schema = inputs[entry.name];
+  const schema = schemaOf(inputs, entry);
   return jsonResponse({
     name: entry.name,
     endpoint: `${route}/${entry.name}`,
@@ -77,6 +77,11 @@ function describe(route: string, entry: WorkflowEntry, { inputs }: Manifest): Re
     ...(schema && { input: toJsonSchema(schema) }),
     ...(!entry.workflowId && { startable: false }),
   });
+}
+
+/** A workflow's input schema, by own entries only: a workflow may be named `toString`. */
+function schemaOf(inputs: Manifest["inputs"], { name }: WorkflowEntry): StandardSchema | undefined {
+  return Object.hasOwn(inputs, name) ? inputs[name] : undefined;
 }
 
 /** The workflow of a name, by own entries only, so that no inherited property is one. */
@@ -102,7 +107,7 @@ async function start(
   }
   const key = idempotencyKey(req.headers);
   const body = await readJsonObject(req);
-  const args = await argumentsOf(body, entry, inputs[entry.name], injected);
+  const args = await argumentsOf(body, entry, schemaOf(inputs, entry), injected);
   const outcome = await engine.start({
     workflowId: entry.workflowId,
     args,
@@ -153,7 +158,7 @@ function runResponse(run: RunRecord): Response {
   const { runId, state } = run;
   switch (state) {
     case "completed":
-      return jsonResponse(run.output);
+      return outputResponse(run);
     case "failed":
       return jsonResponse({ status: "failed", runId, error: run.error }, { status: 500 });
     case "cancelled":
@@ -166,6 +171,16 @@ function runResponse(run: RunRecord): Response {
         { status: "running", runId },
         { status: 202, headers: { "retry-after": "1" } },
       );
+  }
+}
+
+/** A return value, or why JSON cannot say it. */
+function outputResponse({ runId, output }: RunRecord): Response {
+  try {
+    return jsonResponse(output);
+  } catch (error) {
+    const reason = `The return value cannot be written as JSON: ${(error as Error).message}`;
+    return jsonResponse({ status: "completed", runId, error: reason }, { status: 500 });
   }
 }
 

@@ -1,0 +1,235 @@
+import { execFile, execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterEach, describe, expect, test } from "vitest";
+import { createApp, root, startServer, type TestApp, workDir } from "../_support/app.ts";
+import { runNode } from "../_support/process.ts";
+
+/** A fenced block of the README. */
+interface Block {
+  /** The heading of the second level that it stands below. */
+  section: string;
+  language: string;
+  code: string;
+  /** From a first line `// path`. */
+  file: string | undefined;
+}
+
+const blocks = readBlocks(readFileSync(join(root, "README.md"), "utf8"));
+const stops: (() => Promise<unknown>)[] = [];
+
+// Last started, first stopped: an app's folder goes after its servers.
+afterEach(async () => {
+  for (const stop of stops.splice(0).reverse()) await stop();
+});
+
+test("every TypeScript block type-checks against the package's own types", async () => {
+  const typescript = blocks.filter(({ language }) => language === "ts");
+  expect(typescript.length).toBeGreaterThan(6);
+  // A later block of the same file is a later version of it, and each has to be right.
+  const files = Object.fromEntries(
+    typescript.map(({ file, code }, index) => [
+      file && !file.startsWith("nitro.config") ? file : `snippet-${index}.ts`,
+      code,
+    ]),
+  );
+  const app = await appOf({
+    ...files,
+    "tsconfig.json": JSON.stringify({
+      compilerOptions: {
+        target: "ES2023",
+        module: "NodeNext",
+        strict: true,
+        noEmit: true,
+        skipLibCheck: true,
+        allowImportingTsExtensions: true,
+        types: ["node"],
+      },
+    }),
+  });
+  const { code, output } = await runNode(
+    [join(root, "node_modules/typescript/bin/tsc"), "--noEmit"],
+    app.dir,
+  );
+  expect(output).toBe("");
+  expect(code).toBe(0);
+});
+
+describe("Your own app", () => {
+  const section = "Your own app";
+
+  test("the blocks build and run as they stand, and curl prints what the README says", async () => {
+    const files = filesOf(section);
+    expect(Object.keys(files)).toEqual(["nitro.config.ts", "workflows/greet.ts"]);
+    const commands = shellOf(section).map(({ code }) => code.trim());
+    // The helpers below are these two commands, on a free port.
+    expect(commands).toContain("npx nitro build\nnode .output/server/index.mjs");
+    const url = await start(await build(files));
+    expect(await runCurls(section, url)).toBe(3);
+  });
+
+  test("it installs the versions that the package asks for", () => {
+    const { peerDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+      peerDependencies: Record<string, string>;
+    };
+    const [install] = shellOf(section);
+    expect(install!.code.trim()).toBe(
+      `npm install @runners/orchestrator nitro@${peerDependencies.nitro} workflow`,
+    );
+  });
+});
+
+describe("Runner servers", () => {
+  const section = "Runner servers";
+
+  test("one build, with the module as a string, is runner server and orchestrator", async () => {
+    const files = {
+      ...filesOf(section, ({ code }) => !code.includes("example.com")),
+      ...filesOf("Input schemas"),
+    };
+    const asString = 'modules: ["@runners/orchestrator/nitro"]';
+    expect(readFileSync(join(root, "README.md"), "utf8")).toContain(`\`${asString}\``);
+    files["nitro.config.ts"] = files["nitro.config.ts"]!.replace(
+      "modules: [orchestrator]",
+      asString,
+    ).replace(/^import orchestrator.*\n/m, "");
+    const app = await build(files);
+
+    const commands = shellOf(section).map(({ code }) => code.trim());
+    const [runnerEnv, orchestratorEnv] = commands
+      .filter((command) => command.endsWith("node .output/server/index.mjs"))
+      .map(environmentOf);
+    const { PORT: port, ...region } = runnerEnv!;
+    const runner = await start(app, region);
+    const info = (await (await fetch(`${runner}/api/runner/info`)).json()) as object;
+    expect(info).toMatchObject({ runners: ["statusTest", "titleTest"], region: "eu-west-1" });
+
+    const servers = orchestratorEnv!.PLAYWRIGHT_RUNNERS!.replace(
+      `http://localhost:${port}`,
+      runner,
+    );
+    const url = await start(app, { ...orchestratorEnv, PLAYWRIGHT_RUNNERS: servers });
+    expect(await runCurls(section, url)).toBe(2);
+    expect(await runCurls("Input schemas", url)).toBe(1);
+  });
+});
+
+/** The fenced blocks in their order. */
+function readBlocks(markdown: string): Block[] {
+  const found: Block[] = [];
+  let section = "";
+  for (const [, heading, language, code] of markdown.matchAll(
+    /^## ([^\n]+)$|^```(\w*)[^\n]*\n(.*?)^```$/gms,
+  )) {
+    if (heading !== undefined) section = heading;
+    else {
+      const file = /^\/\/ (\S+\.ts)\n/.exec(code!)?.[1];
+      found.push({ section, language: language!, code: code!, file });
+    }
+  }
+  return found;
+}
+
+/** A section's files by path. */
+function filesOf(
+  section: string,
+  wanted: (block: Block) => boolean = () => true,
+): Record<string, string> {
+  const files = blocks.filter((block) => block.section === section && block.file && wanted(block));
+  return Object.fromEntries(files.map(({ file, code }) => [file!, code]));
+}
+
+function shellOf(section: string): Block[] {
+  return blocks.filter((block) => block.section === section && block.language === "sh");
+}
+
+async function appOf(files: Record<string, string>): Promise<TestApp> {
+  const app = await createApp({ files });
+  stops.push(app.remove);
+  return app;
+}
+
+async function build(files: Record<string, string>): Promise<TestApp> {
+  const app = await appOf(files);
+  const { code, output } = await app.build();
+  expect(code, output).toBe(0);
+  return app;
+}
+
+/** Starts the built app and answers with its URL. */
+async function start(app: TestApp, env?: Record<string, string>): Promise<string> {
+  const server = await startServer(join(app.dir, ".output"), workDir(), env);
+  stops.push(() => server.stop("SIGKILL"));
+  return server.url;
+}
+
+/** Runs a section's curl commands in their order and compares what they print; answers how many there were. */
+async function runCurls(section: string, url: string): Promise<number> {
+  const curls = shellOf(section).filter(({ code }) => code.startsWith("curl "));
+  let runId = "";
+  for (const { code } of curls) {
+    const [command, expected] = code.split(/^# /m) as [string, string];
+    const printed = await curl(command.replaceAll("http://localhost:3000", url), runId);
+    expect(printed, command).toMatch(patternOf(expected.trim()));
+    runId = /"runId":"(\w+)"/.exec(printed)?.[1] ?? runId;
+  }
+  return curls.length;
+}
+
+/** The README's output as a pattern, in which `…` is anything. */
+function patternOf(text: string): RegExp {
+  const parts = text
+    .split("…")
+    .map((part) => part.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`));
+  return new RegExp(`^${parts.join(".+")}$`);
+}
+
+const hasCurl = ((): boolean => {
+  try {
+    execFileSync("curl", ["--version"], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+})();
+
+/** What a curl command prints; without a curl, what the same request answers. */
+async function curl(command: string, runId: string): Promise<string> {
+  if (hasCurl) {
+    const env = { ...process.env, RUN_ID: runId, NO_PROXY: "*", no_proxy: "*" };
+    const { stdout } = await promisify(execFile)("sh", ["-c", command], { env, timeout: 50_000 });
+    return stdout;
+  }
+  const words = wordsOf(command.replaceAll("\\\n", " "), runId).slice(1);
+  const valueOf = (flag: string): string | undefined =>
+    words.includes(flag) ? words[words.indexOf(flag) + 1] : undefined;
+  const [name, value] = valueOf("-H")?.split(": ") ?? [];
+  const response = await fetch(
+    words.find((word) => word.startsWith("http://"))!,
+    {
+      method: valueOf("-X") ?? "GET",
+      headers: name ? { [name]: value! } : {},
+      body: valueOf("-d") ?? null,
+      signal: AbortSignal.timeout(50_000),
+    },
+  );
+  return response.text();
+}
+
+/** A command's words as a shell sees them, as far as the README goes: quotes and one variable. */
+function wordsOf(command: string, runId: string): string[] {
+  return [...command.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map(
+    ([, single, double, bare]) => single ?? (double ?? bare!).replaceAll("$RUN_ID", runId),
+  );
+}
+
+/** The variables in front of a command. */
+function environmentOf(command: string): Record<string, string> {
+  return Object.fromEntries(
+    [...command.matchAll(/([A-Z_]+)=(?:'([^']*)'|(\S+)) /g)].map(([, name, quoted, bare]) => [
+      name!,
+      quoted ?? bare!,
+    ]),
+  );
+}
