@@ -73,7 +73,7 @@ export const queueRules: Rule[] = [
       seen.push((message as { stepId: string }).stepId);
     });
     await Promise.all(sent.map((message) => send(subject, queueName, message)));
-    await until(() => seen.length >= 100);
+    await until(() => seen.length >= 100, 10_000);
     expect(seen.sort()).toEqual(sent.map(({ stepId }) => stepId).sort());
   }),
   rule("a queue that is neither of workflows nor of steps is refused", async (subject) => {
