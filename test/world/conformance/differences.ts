@@ -112,6 +112,10 @@ export const differences = {
     contract: "A failing message is delivered until its handler gives it up (48)",
     postgres: "3 times, then never again",
   },
+  "broken-delivery-lost": {
+    contract: "A delivery that breaks off is made again",
+    local: "its message is lost",
+  },
   "attempt-starts-over": {
     contract: "A delivery asked for by `timeoutSeconds` is the next attempt",
     postgres: "it is attempt 1 again",

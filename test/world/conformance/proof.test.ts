@@ -27,6 +27,7 @@ describe.concurrent("a broken World is noticed", () => {
         world: breaks(subject.world),
         flow: subject.flow,
         handle: subject.handle,
+        sever: subject.sever,
       };
       await expect(rule!.check(broken)).rejects.toThrow();
     });

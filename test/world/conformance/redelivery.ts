@@ -29,6 +29,21 @@ export const redeliveryRules: Rule[] = [
     expect(first).toMatchObject({ attempt: 1, queueName });
     expect(second).toEqual({ ...first, attempt: 2 });
   }),
+  rule(
+    "a delivery that breaks off is made again",
+    async (subject) => {
+      const { seen } = await breakingOff(subject);
+      await until(() => seen.length >= 1);
+    },
+    {
+      "broken-delivery-lost": async (subject) => {
+        const { seen } = await breakingOff(subject);
+        // It would be due 5 s later, as after a failure.
+        await sleep(7000);
+        expect(seen).toEqual([]);
+      },
+    },
+  ),
   rule("a handler that asks for it is called again after that time", async (subject) => {
     const { seen, times } = await askingAgain(subject, 1);
     await until(() => seen.length >= 2);
@@ -81,6 +96,17 @@ async function failing(subject: Subject, times: number) {
   });
   await send(subject, queueName, stepMessage());
   return { seen, queueName };
+}
+
+async function breakingOff(subject: Subject) {
+  const queueName = newQueue("step");
+  const seen: unknown[] = [];
+  subject.handle(queueName, async (message) => {
+    seen.push(message);
+  });
+  subject.sever(queueName);
+  await send(subject, queueName, stepMessage());
+  return { seen };
 }
 
 async function askingAgain(subject: Subject, timeoutSeconds: number) {

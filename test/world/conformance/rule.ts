@@ -23,6 +23,8 @@ export interface Subject {
   readonly world: World;
   /** Handles the messages of one queue; those of other queues are taken and forgotten. */
   handle(queueName: string, handler: MessageHandler): void;
+  /** Breaks the connection of the next delivery to a queue, or, where there is none, its handler. */
+  sever(queueName: string): void;
   /** The handler as the engine would mount it on its route. */
   readonly flow: (request: Request) => Promise<Response>;
 }
