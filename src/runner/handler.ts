@@ -76,9 +76,15 @@ export function createRunnerHandler(options: RunnerHandlerOptions): RunnerHandle
 }
 
 async function respond(request: Request, server: RunnerServer): Promise<Response> {
+  const response = await answer(request, server);
+  // A connection that is kept brings new work, and keeps the server from closing.
+  if (server.work.draining) response.headers.set("connection", "close");
+  return request.method === "HEAD" ? new Response(null, response) : response;
+}
+
+async function answer(request: Request, server: RunnerServer): Promise<Response> {
   try {
-    const response = await findRoute(request, server.base).answer(request, server);
-    return request.method === "HEAD" ? new Response(null, response) : response;
+    return await findRoute(request, server.base).answer(request, server);
   } catch (error) {
     return refuse(error, false);
   }

@@ -1,6 +1,7 @@
 import { definePlugin } from "nitro";
 import type { NitroAppPlugin } from "nitro/types";
 import { useContext } from "./app.ts";
+import { onEndSignal } from "./signals.ts";
 
 /** How long a World may take to close before the process goes all the same. */
 const CLOSE_MS = 2000;
@@ -8,7 +9,7 @@ const CLOSE_MS = 2000;
 const plugin: NitroAppPlugin = definePlugin((nitroApp) => {
   const { ready, stopWaiting, close } = useContext();
   // The server closes its connections first, and only then calls the hook below.
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, stopWaiting);
+  onEndSignal(stopWaiting);
   ready.catch((error: unknown) => {
     console.error(
       `[orchestrator] cannot start: ${error instanceof Error ? error.message : String(error)}`,

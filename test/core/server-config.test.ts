@@ -66,9 +66,12 @@ test("never shows the credentials of a url it refuses", () => {
   );
 });
 
-test("keeps what the contract knows and drops the rest", () => {
+test("keeps what the contract knows and refuses the rest", () => {
   const full = { ...server, weight: 2, capacity: 3 };
-  expect(validateServers([{ ...full, other: true }])).toEqual([full]);
+  expect(validateServers([full])).toEqual([full]);
+  expect(messageOf(() => validateServers([{ ...full, other: true }]))).toBe(
+    "servers[0].other is not known. A server is {id, url, region, weight?, capacity?}",
+  );
 });
 
 test("a region's one server has the region's name", () => {

@@ -57,6 +57,21 @@ test("drain waits for what is running, and lets it answer", async () => {
   expect((await (await reply).json()).results).toMatchObject([{ status: "pass" }]);
 });
 
+test("a draining server keeps no connection, neither of what ran nor of what it refuses", async () => {
+  const { wait, started, end } = waiting();
+  const { execute, handler, base } = await serve({ runners: { wait } });
+  expect((await fetch(`${base}/info`)).headers.get("connection")).toBe("keep-alive");
+  const reply = execute({ runners: ["wait"] });
+  await started;
+  const draining = handler.drain();
+  const refused = await execute({ runners: ["wait"] });
+  end();
+  for (const response of [await reply, refused, await fetch(`${base}/info`)]) {
+    expect(response.headers.get("connection")).toBe("close");
+  }
+  await draining;
+});
+
 test("when the drain's time is up the signal aborts, and what has not started does not", async () => {
   const { wait, started, signals } = stuck();
   let calls = 0;
