@@ -76,7 +76,10 @@ export function createClaims({
   }
 
   return async (claims, start) => {
-    const release = await takeTurns(turns, claims.map(({ key }) => key));
+    const release = await takeTurns(
+      turns,
+      claims.map(({ key }) => key),
+    );
     try {
       const taken = standing(claims);
       if (taken) return taken;

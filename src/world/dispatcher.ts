@@ -1,3 +1,4 @@
+import { copy } from "./copy.ts";
 import { keys } from "./keys.ts";
 import { type Message, messageWrites, parseQueueName, runOfKey, WAKE_UP } from "./messages.ts";
 import type { Store } from "./store.ts";
@@ -114,7 +115,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     else lane.stepsRunning++;
     lane.traced ||= Object.keys(payload?.["traceCarrier"] ?? {}).length > 0;
     underWay.set(key, false);
-    void attempt(handler, message, payload).then((outcome) => {
+    void attempt(handler, message, copy(payload)).then((outcome) => {
       if (replay) delete lane.replaying;
       else lane.stepsRunning--;
       const offered = underWay.get(key) === true;
@@ -141,7 +142,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       return { done: false, attempt: next, due: now() + seconds * 1000 };
     } catch (error) {
       if (running) {
-        console.error(`[orchestrator] delivery ${number} of ${messageId} to ${queueName} failed`, error);
+        console.error(
+          `[orchestrator] delivery ${number} of ${messageId} to ${queueName} failed`,
+          error,
+        );
       }
       return { done: false, attempt: number + 1, due: now() + retryDelay(number) };
     }

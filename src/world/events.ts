@@ -2,6 +2,7 @@ import { WorkflowWorldError, RunNotSupportedError } from "workflow/internal/erro
 import { copy } from "./copy.ts";
 import { hookChange } from "./hooks.ts";
 import { checkId, keys } from "./keys.ts";
+import { isLegacy, legacyChange } from "./legacy.ts";
 import type { EventLog } from "./log.ts";
 import {
   messageWrites,
@@ -17,6 +18,7 @@ import { checkNewRunId, runChange } from "./runs.ts";
 import { type StepStart, stepChange, stepHasEnded } from "./steps.ts";
 import type { Store, Write } from "./store.ts";
 import type { Claim, Event, EventResult, Run, RunEnd, Step } from "./types.ts";
+import { timeOfUlid } from "./ulid.ts";
 import { waitChange } from "./waits.ts";
 
 /** The version of the engine's contract that is spoken here. */
@@ -83,7 +85,8 @@ export function createEvents(options: EventsOptions): CreateEvent {
     };
   }
 
-  function change(fact: Fact): Change {
+  function change(run: Run | undefined, fact: Fact): Change {
+    if (run && isLegacy(run) && fact.eventType !== "run_created") return legacyChange(run, fact);
     const nextEventId = (): string => `evnt_${ulid()}`;
     const concern = fact.eventType.slice(0, fact.eventType.indexOf("_"));
     if (concern === "run") return runChange(records, fact, nextEventId);
@@ -98,7 +101,11 @@ export function createEvents(options: EventsOptions): CreateEvent {
   }
 
   /** The messages that facts cause, and those that they make superfluous. */
-  function messages(run: Run, facts: readonly Fact[], step: Step | undefined): Omit<Decision, "change"> {
+  function messages(
+    run: Run,
+    facts: readonly Fact[],
+    step: Step | undefined,
+  ): Omit<Decision, "change"> {
     const writes: Write[] = [];
     const caused: string[] = [];
     const put = (key: string, next: Message | undefined): void => {
@@ -127,7 +134,7 @@ export function createEvents(options: EventsOptions): CreateEvent {
     if ((run?.specVersion ?? 0) > SPEC_VERSION) {
       throw new RunNotSupportedError(run!.specVersion!, SPEC_VERSION);
     }
-    const decided = change({
+    const decided = change(run, {
       eventType: request.eventType as Fact["eventType"],
       ...(request.correlationId !== undefined && { correlationId: request.correlationId }),
       ...(request.eventData !== undefined && {
@@ -150,9 +157,8 @@ export function createEvents(options: EventsOptions): CreateEvent {
     if (facts.some(({ eventType }) => eventType === "run_created")) {
       writes.push(...claimWrites(runId, claims));
     }
-    if (facts.length > 0) {
-      writes.push({ key: keys.clock, value: facts.at(-1)!.createdAt.getTime() });
-    }
+    const last = facts.at(-1);
+    if (last) writes.push({ key: keys.clock, value: timeOfUlid(last.eventId.slice(5))! });
     return { change: decided, writes, caused };
   }
 
@@ -165,10 +171,11 @@ export function createEvents(options: EventsOptions): CreateEvent {
     if (request.eventType === "run_created" && runId) checkNewRunId(id, now());
     const { change: decided, writes, caused } = decide(id, request, params.claims ?? []);
     const { facts, result } = decided;
-    const end = facts.length > 0 && result.run && hasEnded(result.run) ? result.run : undefined;
+    const changes = facts.length > 0 || writes.length > 0;
+    const end = changes && result.run && hasEnded(result.run) ? result.run : undefined;
     if (end) writes.push(...endOfRun(store, end), ...options.endWrites(end));
-    // From here to the write nothing waits, so what was decided on still holds.
-    const durable = facts.length > 0 ? store.write([...log.writes(facts), ...writes]) : undefined;
+    // From the decision to the write nothing waits, so what was decided on still holds.
+    const durable = changes ? store.write([...log.writes(facts), ...writes]) : undefined;
     log.append(facts);
     trackStarts(startedHere, facts, result.step);
     queue.caused(id, caused);

@@ -42,7 +42,7 @@ export const keys = {
   closing: (runId: string) => `closing/${runId}`,
   closings: "closing/",
   owner: "meta/owner",
-  /** The time of the last event, below which no later id may fall. */
+  /** The time in the last event's id, below which no later id may fall. */
   clock: "meta/clock",
   format: "meta/format",
 } as const;

@@ -1,4 +1,8 @@
-import { HookNotFoundError, WorkflowRunNotFoundError, WorkflowWorldError } from "workflow/internal/errors";
+import {
+  HookNotFoundError,
+  WorkflowRunNotFoundError,
+  WorkflowWorldError,
+} from "workflow/internal/errors";
 import { withoutData } from "./events.ts";
 import { checkId, keys, lastPart } from "./keys.ts";
 import type { Fact, Records } from "./records.ts";
@@ -39,11 +43,19 @@ export function createLists(
         ...(status !== undefined && { status }),
       });
       const found = page(store, prefix, params.pagination, "desc");
-      return resolved(found, (key) => records.run(lastPart(key)), (run) => bare(run, params.resolveData));
+      return resolved(
+        found,
+        (key) => records.run(lastPart(key)),
+        (run) => bare(run, params.resolveData),
+      );
     },
   };
   const steps = {
-    async get(runId: string | undefined, stepId: string, params?: { resolveData?: "none" | "all" }) {
+    async get(
+      runId: string | undefined,
+      stepId: string,
+      params?: { resolveData?: "none" | "all" },
+    ) {
       const step =
         runId === undefined ? stepAnywhere(store, records, stepId) : records.step(runId, stepId);
       if (!step) throw new WorkflowWorldError(`Step ${stepId} not found`, { status: 404 });
@@ -53,7 +65,11 @@ export function createLists(
       const { runId } = params;
       checkId("runId", runId);
       const found = page<string>(store, keys.stepList(runId), params.pagination, "desc");
-      return resolved(found, (key) => records.step(runId, lastPart(key)), (step) => bare(step, params.resolveData));
+      return resolved(
+        found,
+        (key) => records.step(runId, lastPart(key)),
+        (step) => bare(step, params.resolveData),
+      );
     },
   };
   const hooks: World["hooks"] = {
@@ -70,7 +86,11 @@ export function createLists(
     },
     async list(params) {
       const found = page<string>(store, keys.hookList(params.runId), params.pagination, "asc");
-      return resolved(found, (key) => records.hook(lastPart(key)), (hook) => bareHook(hook, params.resolveData));
+      return resolved(
+        found,
+        (key) => records.hook(lastPart(key)),
+        (hook) => bareHook(hook, params.resolveData),
+      );
     },
   };
   const events: Omit<World["events"], "create"> = {
@@ -134,7 +154,9 @@ function resolved<T, R>(
 function factsAbout(store: Store, correlationId: string, runId?: string): Fact[] {
   const runIds =
     runId === undefined
-      ? [...store.range({ prefix: keys.correlations(correlationId) })].map(({ key }) => lastPart(key))
+      ? [...store.range({ prefix: keys.correlations(correlationId) })].map(({ key }) =>
+          lastPart(key),
+        )
       : [runId];
   return runIds
     .flatMap((id) => [...store.range<Fact>({ prefix: keys.events(id) })])
@@ -144,7 +166,10 @@ function factsAbout(store: Store, correlationId: string, runId?: string): Fact[]
 }
 
 /** A page of events that are few enough to be sorted in memory; the cursor is an event's id. */
-function slice(facts: Fact[], { limit = DEFAULT_LIMIT, cursor, sortOrder }: PageRequest = {}): Page<Fact> {
+function slice(
+  facts: Fact[],
+  { limit = DEFAULT_LIMIT, cursor, sortOrder }: PageRequest = {},
+): Page<Fact> {
   const descending = sortOrder === "desc";
   const ordered = descending ? facts.toReversed() : facts;
   const rest = ordered.filter(
@@ -164,7 +189,9 @@ function stepAnywhere(store: Store, records: Records, stepId: string): Step | un
 
 /** A record as it goes out: a copy, without its payloads when `resolveData` is `none`. */
 function bare<T extends Run | Step>(record: T, resolveData?: "none" | "all"): T {
-  return resolveData === "none" ? { ...record, input: undefined, output: undefined } : { ...record };
+  return resolveData === "none"
+    ? { ...record, input: undefined, output: undefined }
+    : { ...record };
 }
 
 function bareHook(hook: Hook, resolveData?: "none" | "all"): Hook {
@@ -172,4 +199,3 @@ function bareHook(hook: Hook, resolveData?: "none" | "all"): Hook {
   const { metadata: _, ...rest } = hook;
   return rest as Hook;
 }
-

@@ -113,7 +113,11 @@ export function createQueue(settings: QueueSettings): Queue {
   }
 
   /** A message whose key is queued or executing, or whose step has ended, is dropped. */
-  async function putKeyed(runId: string, idempotencyKey: string, message: Message): Promise<Queued> {
+  async function putKeyed(
+    runId: string,
+    idempotencyKey: string,
+    message: Message,
+  ): Promise<Queued> {
     const key = keys.message(runId, stepMessageName(idempotencyKey));
     const stored = store.get<Message>(key);
     if (stored) {

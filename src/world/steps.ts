@@ -27,11 +27,7 @@ export function stepHasEnded(step: Pick<Step, "status">): boolean {
  * What a step's event leads to.
  * @throws EntityConflictError, RunExpiredError, TooEarlyError, WorkflowRunNotFoundError or WorkflowWorldError as the engine's contract has it
  */
-export function stepChange(
-  records: Records,
-  fact: Fact,
-  start: (step: Step) => StepStart,
-): Change {
+export function stepChange(records: Records, fact: Fact, start: (step: Step) => StepStart): Change {
   const stepId = fact.correlationId!;
   const run = records.run(fact.runId);
   if (!run) throw new WorkflowRunNotFoundError(fact.runId);

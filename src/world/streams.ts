@@ -12,17 +12,16 @@ interface StreamRecord {
 }
 
 /** The streams of a World. */
-export interface Streams
-  extends Pick<
-    World,
-    | "writeToStream"
-    | "writeToStreamMulti"
-    | "closeStream"
-    | "readFromStream"
-    | "listStreamsByRunId"
-    | "getStreamChunks"
-    | "getStreamInfo"
-  > {
+export interface Streams extends Pick<
+  World,
+  | "writeToStream"
+  | "writeToStreamMulti"
+  | "closeStream"
+  | "readFromStream"
+  | "listStreamsByRunId"
+  | "getStreamChunks"
+  | "getStreamInfo"
+> {
   /** The change that has a run's open streams closed, to be made in the transaction of its end. */
   endWrites(run: Run): Write[];
   /** Closes the streams of a run that has ended, after what its steps are still flushing. */
@@ -52,7 +51,8 @@ export function createStreams(store: Store): Streams {
 
   const stored = (name: string): StreamRecord | undefined =>
     store.get<StreamRecord>(keys.stream(name));
-  const readable = (name: string): StreamRecord | undefined => writing.get(name)?.durable ?? stored(name);
+  const readable = (name: string): StreamRecord | undefined =>
+    writing.get(name)?.durable ?? stored(name);
 
   /** Stores a stream's next state and chunks, and shows them to its readers when they are durable. */
   async function append(

@@ -3,21 +3,18 @@ import { randomBytes } from "node:crypto";
 const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const timeLength = 10;
 
-/** Makes ULIDs that rise, also within one millisecond and when the clock is set back. */
+/** Makes ULIDs that rise, also within one millisecond and when the clock is set back, and are later than a time. */
 export function createUlids(now: () => number, after = 0): () => string {
   let time = after;
-  let random: number[] = [];
+  let random: number[] | undefined;
   return () => {
     const current = now();
-    if (current > time) {
-      time = current;
+    if (current > time || !random) {
+      time = Math.max(current, time + 1);
       random = [...randomBytes(16)].map((byte) => byte % 32);
       // Room for the increments of one millisecond.
       random[0] = random[0]! % 16;
-    } else {
-      if (random.length === 0) random = Array.from({ length: 16 }, () => 0);
-      increment(random);
-    }
+    } else increment(random);
     return encodeTime(time) + random.map((digit) => alphabet[digit]).join("");
   };
 }

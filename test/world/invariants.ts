@@ -73,7 +73,9 @@ export function violations(store: Store): string[] {
     if (!hasEnded(folded.run) && messages.length === 0) wrong.push(`${runId}: nothing wakes it`);
     if (hasEnded(folded.run) && messages.length > 0) wrong.push(`${runId}: is still to be woken`);
     for (const filter of filtersOf(folded.run)) {
-      const list = [...store.range({ prefix: keys.runList(filter) })].map(({ key }) => lastPart(key));
+      const list = [...store.range({ prefix: keys.runList(filter) })].map(({ key }) =>
+        lastPart(key),
+      );
       if (list.filter((id) => id === runId).length !== 1) {
         wrong.push(`${runId}: is not once in the list of ${JSON.stringify(filter)}`);
       }
