@@ -104,7 +104,7 @@ test("what a wake-up carries is not lost in another", async () => {
 test("a delayed wake-up comes at its time beside one that comes now, also over a restart", async () => {
   const dataDir = await folder();
   const first = await openWorld({ dataDir });
-  const runId = await createRun(first);
+  const runId = "wrun_elsewhere";
   await send(first, `${FLOW}flow`, { runId }, { delaySeconds: 0.3 });
   await first.close();
   const world = await openWorld({ dataDir });
@@ -213,11 +213,11 @@ test("a handler that fails is called again with a rising attempt, until it gives
 
 test("postponing alone never reaches the attempt at which the engine gives up", async () => {
   const world = await openWorld();
-  const runId = await createRun(world);
   const seen = collect(world, FLOW, async () =>
     seen.length < 80 ? { timeoutSeconds: 0 } : undefined,
   );
   await world.start();
+  const runId = await createRun(world);
   await send(world, `${FLOW}flow`, { runId });
   await until(() => seen.length === 80, 30_000);
   expect(seen.slice(0, 3).map(({ attempt }) => attempt)).toEqual([1, 2, 3]);
