@@ -73,7 +73,7 @@ export function checkId(kind: string, id: string): void {
 
 /** True for text that can be a part of a key. */
 export function isId(text: string): boolean {
-  return /^[\x21-\x7e]{1,255}$/.test(text) && !/[./\\]/.test(text);
+  return /^[!-\-0-[\]-~]{1,255}$/.test(text);
 }
 
 const hashes = new Map<string, string>();

@@ -5,11 +5,14 @@ import type { Entry, Range, Store } from "./store.ts";
 
 /** Changes that one transaction commits. */
 interface Group {
-  writes: Map<string, {} | undefined>;
+  writes: Pending;
   durable: Promise<void>;
   resolve: () => void;
   reject: (error: unknown) => void;
 }
+
+/** Changes by the first two parts of their keys, which is what most ranges ask for. */
+type Pending = Map<string, Map<string, {} | undefined>>;
 
 /** A store on LMDB, with what its owner needs of the database below. */
 export interface LmdbStore extends Store {
@@ -18,9 +21,16 @@ export interface LmdbStore extends Store {
    * For the few moments at which two processes may meet; everything else goes through `write`.
    */
   exclusively<T>(action: (database: RootDatabase<any, string>) => T): T;
+  /** A value as the database has it, which another World of this process may have changed. */
+  current<T>(key: string): T | undefined;
   /** Resolves when all that has been written is durable, or cannot be. */
   settled(): Promise<void>;
 }
+
+/** Records kept decoded. */
+const MAX_DECODED = 5000;
+/** The longest text or bytes in a record that is kept decoded. */
+const MAX_DECODED_PART = 4096;
 
 /**
  * Opens the store in a folder.
@@ -46,6 +56,9 @@ export function openLmdbStore(options: { dataDir: string; readOnly: boolean }): 
   };
   const database = open<any, string>(dataDir, settings);
 
+  /** Records that were read, decoded; the oldest go first. A reader beside a writer cannot know when they change. */
+  const decoded = new Map<string, {}>();
+
   /** What is written and not yet durable, oldest first; reads look here before they look into the database. */
   const groups: Group[] = [];
   let next: Group | undefined;
@@ -55,10 +68,26 @@ export function openLmdbStore(options: { dataDir: string; readOnly: boolean }): 
 
   function pendingOf(key: string): { value: {} | undefined } | undefined {
     for (let index = groups.length - 1; index >= 0; index--) {
-      const { writes } = groups[index]!;
-      if (writes.has(key)) return { value: writes.get(key) };
+      const bucket = groups[index]!.writes.get(bucketOf(key));
+      if (bucket?.has(key)) return { value: bucket.get(key) };
     }
     return undefined;
+  }
+
+  function current<T>(key: string): T | undefined {
+    const value = database.get(key);
+    return value === undefined ? undefined : (copy(value) as T);
+  }
+
+  /** Brings what is kept decoded up to what has been committed. */
+  function refresh({ writes }: Group): void {
+    for (const bucket of writes.values()) {
+      for (const [key, value] of bucket) {
+        if (!decoded.has(key)) continue;
+        if (value !== undefined && isSmall(value)) decoded.set(key, value);
+        else decoded.delete(key);
+      }
+    }
   }
 
   async function commit(): Promise<void> {
@@ -69,15 +98,18 @@ export function openLmdbStore(options: { dataDir: string; readOnly: boolean }): 
     next = undefined;
     try {
       const committed = database.batch(() => {
-        for (const [key, value] of group.writes) {
-          if (value === undefined) void database.remove(key);
-          else void database.put(key, value);
+        for (const bucket of group.writes.values()) {
+          for (const [key, value] of bucket) {
+            if (value === undefined) void database.remove(key);
+            else void database.put(key, value);
+          }
         }
       }) as Promise<boolean> & { flushed?: Promise<unknown> };
       const { flushed } = committed;
       await committed;
       await flushed;
       groups.shift();
+      refresh(group);
       group.resolve();
     } catch (error) {
       // What came after was decided on what has now not happened: nothing can be stored any more.
@@ -91,16 +123,29 @@ export function openLmdbStore(options: { dataDir: string; readOnly: boolean }): 
   }
 
   async function settled(): Promise<void> {
-    while (groups.length > 0 && !failure) await groups.at(-1)!.durable.catch(() => undefined);
+    for (let last = groups.at(-1); last; last = groups.at(-1)) {
+      try {
+        await last.durable;
+      } catch {
+        return;
+      }
+    }
   }
 
   return {
     get<T>(key: string) {
       const pending = groups.length > 0 ? pendingOf(key) : undefined;
       if (pending) return pending.value as T | undefined;
-      const value = database.get(key);
-      return value === undefined ? undefined : (copy(value) as T);
+      const known = decoded.get(key);
+      if (known !== undefined) return known as T;
+      const value = current<{}>(key);
+      if (value !== undefined && !readOnly && isSmall(value)) {
+        decoded.set(key, value);
+        if (decoded.size > MAX_DECODED) decoded.delete(decoded.keys().next().value!);
+      }
+      return value as T | undefined;
     },
+    current,
     range: <T>(range: Range) => merged<T>(database, groups, range),
     write(writes) {
       if (failure) return Promise.reject(failure);
@@ -110,7 +155,12 @@ export function openLmdbStore(options: { dataDir: string; readOnly: boolean }): 
         );
       }
       if (!next) groups.push((next = newGroup()));
-      for (const { key, value } of writes) next.writes.set(key, value);
+      for (const { key, value } of writes) {
+        const name = bucketOf(key);
+        let bucket = next.writes.get(name);
+        if (!bucket) next.writes.set(name, (bucket = new Map()));
+        bucket.set(key, value);
+      }
       const { durable } = next;
       if (!scheduled && !committing) {
         scheduled = true;
@@ -127,6 +177,14 @@ export function openLmdbStore(options: { dataDir: string; readOnly: boolean }): 
   };
 }
 
+/** True for a value that may be kept in memory beside many others. */
+function isSmall(value: {}): boolean {
+  return Object.values(value).every(
+    (part) =>
+      !((part instanceof Uint8Array || typeof part === "string") && part.length > MAX_DECODED_PART),
+  );
+}
+
 function newGroup(): Group {
   let resolve!: () => void;
   let reject!: (error: unknown) => void;
@@ -137,6 +195,22 @@ function newGroup(): Group {
   // Also those who do not wait for it learn of a failure, at their next write.
   durable.catch(() => undefined);
   return { writes: new Map(), durable, resolve, reject };
+}
+
+/** The first two parts of a key. */
+function bucketOf(key: string): string {
+  const end = key.indexOf("/", key.indexOf("/") + 1);
+  return end < 0 ? key : key.slice(0, end + 1);
+}
+
+/** The pending changes among which those of a prefix are. */
+function bucketsOf(writes: Pending, prefix: string): Iterable<Map<string, {} | undefined>> {
+  const name = bucketOf(prefix);
+  if (name !== prefix || name.indexOf("/") < name.length - 1) {
+    const bucket = writes.get(name);
+    return bucket ? [bucket] : [];
+  }
+  return [...writes].flatMap(([other, bucket]) => (other.startsWith(prefix) ? [bucket] : []));
 }
 
 /** The database's keys with the pending writes laid over them. */
@@ -152,7 +226,9 @@ function* merged<T>(
     key.startsWith(prefix) && (after === undefined || (reverse ? key < after : key > after));
   const pending = new Map<string, {} | undefined>();
   for (const { writes } of groups) {
-    for (const [key, value] of writes) if (inRange(key)) pending.set(key, value);
+    for (const bucket of bucketsOf(writes, prefix)) {
+      for (const [key, value] of bucket) if (inRange(key)) pending.set(key, value);
+    }
   }
   const overlay = [...pending.keys()].sort();
   if (reverse) overlay.reverse();

@@ -23,6 +23,9 @@ export function createLog(store: Store): EventLog {
   const kept = new Map<string, Fact[]>();
   let count = 0;
 
+  const stored = (runId: string): Fact[] =>
+    [...store.range<Fact>({ prefix: keys.events(runId) })].map(({ value }) => value);
+
   function forget(runId: string): void {
     count -= kept.get(runId)?.length ?? 0;
     kept.delete(runId);
@@ -39,9 +42,7 @@ export function createLog(store: Store): EventLog {
 
   return {
     read(runId) {
-      const facts = kept.get(runId) ?? [
-        ...[...store.range<Fact>({ prefix: keys.events(runId) })].map(({ value }) => value),
-      ];
+      const facts = kept.get(runId) ?? stored(runId);
       forget(runId);
       keep(runId, facts);
       return facts;

@@ -64,7 +64,7 @@ export function takeOwnership(store: LmdbStore, dataDir: string, instance: strin
   writeFileSync(signFile, `${JSON.stringify(me)}\n`);
   const timer = setInterval(sign, SIGN_MS);
   timer.unref();
-  const holds = (): boolean => store.get<Owner>(keys.owner)?.instance === instance;
+  const holds = (): boolean => store.current<Owner>(keys.owner)?.instance === instance;
   return {
     holds,
     release() {

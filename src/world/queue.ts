@@ -130,6 +130,10 @@ export function createQueue(settings: QueueSettings): Queue {
     return put(key, undefined, message);
   }
 
+  function offerExpected(key: string): void {
+    if (store.get<Message>(key)?.expected) dispatcher.offer(key);
+  }
+
   return {
     async queue(queueName, payload, options) {
       const { kind } = parseQueueName(queueName);
@@ -163,8 +167,10 @@ export function createQueue(settings: QueueSettings): Queue {
         const message = store.get<Message>(key);
         if (!message?.expected) continue;
         // The engine queues it as soon as the event is durable; until then the disk and the processor work side by side.
-        if (lane?.driven && !lane.traced) dispatcher.offer(key);
-        else dispatcher.schedule(message.due);
+        if (!lane?.driven || lane.traced) dispatcher.schedule(message.due);
+        // Steps that end in the same turn are one replay.
+        else if (key.endsWith(`/${WAKE_UP}`)) setImmediate(offerExpected, key);
+        else dispatcher.offer(key);
       }
     },
     handedOver: dispatcher.handedOver,

@@ -58,19 +58,24 @@ export function createRetention(options: RetentionOptions): Retention {
     endedRuns--;
   }
 
+  /** The oldest of the ended runs, if it is beyond what is kept. */
+  function surplus(): string | undefined {
+    for (const { key } of store.range({ prefix: keys.ended })) {
+      const oldest = now() - maxAge;
+      const tooOld = oldest > 0 && key.slice(keys.ended.length) < number(oldest);
+      return tooOld || endedRuns > maxCount ? key : undefined;
+    }
+    return undefined;
+  }
+
   async function prune(): Promise<number> {
     let removed = 0;
-    const oldest = now() - maxAge;
-    while (!stopped) {
-      const [entry] = first(store.range({ prefix: keys.ended }));
-      if (!entry) break;
-      const place = entry.key.slice(keys.ended.length);
-      const tooOld = oldest > 0 && place < number(oldest);
-      if (!tooOld && endedRuns <= maxCount) break;
-      await remove(lastPart(entry.key), entry.key);
+    for (;;) {
+      const key = stopped ? undefined : surplus();
+      if (key === undefined) return removed;
+      await remove(lastPart(key), key);
       removed++;
     }
-    return removed;
   }
 
   function pruneOnce(): Promise<number> {
@@ -127,9 +132,4 @@ function* leaves(store: Store, runId: string): Iterable<Write> {
     yield* messageWrites(key, value, undefined);
   }
   yield { key: keys.closing(runId), value: undefined };
-}
-
-function first<T>(values: Iterable<T>): T[] {
-  for (const value of values) return [value];
-  return [];
 }

@@ -181,7 +181,7 @@ export function createStreams(store: Store): Streams {
     stop() {
       stopped = true;
       for (const timer of timers) clearTimeout(timer);
-      for (const waiting of followers.values()) for (const wake of [...waiting]) wake();
+      for (const waiting of followers.values()) for (const wake of waiting) wake();
     },
   };
 }

@@ -1,9 +1,7 @@
-import { randomBytes } from "node:crypto";
-
 const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const timeLength = 10;
 
-/** Makes ULIDs that rise, also within one millisecond and when the clock is set back, and are later than a time. */
+/** Makes ULIDs for one process at a time (their randomness need not be hard to guess) that rise, also within one millisecond and when the clock is set back, and are later than a time. */
 export function createUlids(now: () => number, after = 0): () => string {
   let time = after;
   let random: number[] | undefined;
@@ -11,7 +9,7 @@ export function createUlids(now: () => number, after = 0): () => string {
     const current = now();
     if (current > time || !random) {
       time = Math.max(current, time + 1);
-      random = [...randomBytes(16)].map((byte) => byte % 32);
+      random = Array.from({ length: 16 }, () => Math.floor(Math.random() * 32));
       // Room for the increments of one millisecond.
       random[0] = random[0]! % 16;
     } else increment(random);
