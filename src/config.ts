@@ -15,6 +15,7 @@ const defaults = {
   healthCheck: { interval: 10_000, timeout: 2000 },
   circuit: { failures: 3, cooldown: 10_000 },
   execution: { attempts: 3, timeout: 300_000, wait: 60_000 },
+  retention: { age: 30 * 24 * 60 * 60 * 1000, count: 10_000 },
 };
 
 /**
@@ -42,6 +43,7 @@ function resolveKeys(config: unknown, rootDir: string): OrchestratorOptions {
     "healthCheck",
     "circuit",
     "execution",
+    "world",
   ];
   knownKeys(user, known, "orchestrator");
   return {
@@ -70,6 +72,7 @@ function resolveKeys(config: unknown, rootDir: string): OrchestratorOptions {
         : positives(user.healthCheck, defaults.healthCheck, "orchestrator.healthCheck"),
     circuit: positives(user.circuit, defaults.circuit, "orchestrator.circuit"),
     execution: positives(user.execution, defaults.execution, "orchestrator.execution"),
+    world: world(user.world),
   };
 }
 
@@ -92,6 +95,24 @@ function runners(value: OrchestratorConfig["runners"]): OrchestratorOptions["run
     route: route(value.route ?? defaults.runners.route, `${path}.route`),
     timeout,
     ...(value.region !== undefined && { region: value.region }),
+  };
+}
+
+function world(value: unknown): OrchestratorOptions["world"] {
+  const path = "orchestrator.world";
+  if (typeof value === "string" && value.trim() !== "" && value !== "embedded") {
+    return { type: "target", name: value };
+  }
+  const { type, ...rest } =
+    value === undefined || value === "embedded" ? { type: "embedded" } : object(value, path);
+  if (type !== "embedded") {
+    throw invalid(path, 'must be "embedded", "local", a package or {type: "embedded"}', value);
+  }
+  knownKeys(rest, ["retention"], path);
+  const { retention } = rest as { retention?: unknown };
+  return {
+    type,
+    retention: positives(retention, defaults.retention, `${path}.retention`, Infinity),
   };
 }
 
@@ -121,14 +142,24 @@ function route(value: unknown, path: string): string {
 const most = 2 ** 31 - 1;
 
 /** Whole numbers above 0 for the keys of `fallback`, which fills in the absent ones. */
-function positives<T extends Record<string, number>>(value: unknown, fallback: T, path: string): T {
+function positives<T extends Record<string, number>>(
+  value: unknown,
+  fallback: T,
+  path: string,
+  greatest: number = most,
+): T {
   if (value === undefined) return fallback;
   const given = object(value, path);
   knownKeys(given, Object.keys(fallback), path);
   for (const [key, number] of Object.entries(given)) {
-    const valid = Number.isInteger(number) && (number as number) > 0 && (number as number) <= most;
+    const valid =
+      Number.isInteger(number) && (number as number) > 0 && (number as number) <= greatest;
     if (number !== undefined && !valid) {
-      throw invalid(`${path}.${key}`, `must be a whole number from 1 to ${most}`, number);
+      throw invalid(
+        `${path}.${key}`,
+        `must be a whole number ${greatest === most ? `from 1 to ${most}` : "above 0"}`,
+        number,
+      );
     }
   }
   const set = Object.entries(given).filter(([, number]) => number !== undefined);

@@ -15,6 +15,7 @@ test("nothing configured gives the documented defaults", () => {
     healthCheck: { interval: 10_000, timeout: 2000 },
     circuit: { failures: 3, cooldown: 10_000 },
     execution: { attempts: 3, timeout: 300_000, wait: 60_000 },
+    world: { type: "embedded", retention: { age: 2_592_000_000, count: 10_000 } },
   });
 });
 
@@ -57,6 +58,16 @@ describe("a good value is taken", () => {
       "a balancer's class name",
       { loadBalancer: "RoundRobinLoadBalancer" },
       { loadBalancer: { type: "round-robin" } },
+    ],
+    [
+      "a World by name",
+      { world: "@workflow/world-postgres" },
+      { world: { type: "target", name: "@workflow/world-postgres" } },
+    ],
+    [
+      "the embedded World's retention",
+      { world: { type: "embedded", retention: { count: 5 } } },
+      { world: { type: "embedded", retention: { age: 2_592_000_000, count: 5 } } },
     ],
     ["no runners", { runners: false }, { runners: false }],
     ["no health check", { healthCheck: false }, { healthCheck: false }],
@@ -143,6 +154,13 @@ describe("a bad value is an error that starts with its path and says what was ex
       },
       /^orchestrator\.registry\.servers\[0\]\.capcity is not known/,
     ],
+    [{ world: { type: "redis" } }, /^orchestrator\.world must be "embedded", "local", a package/],
+    [{ world: "" }, /^orchestrator\.world must be an object/],
+    [
+      { world: { type: "embedded", retention: { age: 0 } } },
+      /^orchestrator\.world\.retention\.age must be a whole number above 0 \(got 0\)/,
+    ],
+    [{ world: { type: "embedded", path: "x" } }, /^orchestrator\.world\.path is not an option/],
     [{ runners: true }, /^orchestrator\.runners must be an object/],
   ])("%j", (config, message) => {
     let error: unknown;

@@ -7,7 +7,6 @@ import { startHealthCheck, type HealthCheck } from "../core/health-check.ts";
 import { createLeases } from "../core/leases.ts";
 import { createHttpExecutor, createHttpProbe } from "../executors/http.ts";
 import { createOrchestratorHandler, type OrchestratorHandler } from "../http/app.ts";
-import { createClaims } from "./claims.ts";
 import { createEngine } from "./engine.ts";
 import { manifestLoader } from "./manifest.ts";
 import { createRunEnds } from "./run-ends.ts";
@@ -30,7 +29,8 @@ export interface OrchestratorContext {
 export function createContext(): OrchestratorContext {
   const dataDir = resolve(process.env.ORCHESTRATOR_DATA_DIR ?? ".orchestrator");
   const ends = createRunEnds();
-  const installed = installWorld(resolve(dataDir, "world"), { flow, step }, ends);
+  const { world } = options;
+  const installed = installWorld({ dataDir, configured: world, engine: { flow, step }, ends });
   let health: HealthCheck | undefined;
   const loadManifest = manifestLoader(manifest);
   const closing = new AbortController();
@@ -59,7 +59,7 @@ export function createContext(): OrchestratorContext {
   return {
     handler: createOrchestratorHandler({
       route: options.route,
-      engine: createEngine(createClaims(dataDir), ends, closing.signal),
+      engine: createEngine(installed.starts, ends, closing.signal),
       manifest: loadManifest,
       injected: { registry: getDefaultRegistry(), loadBalancer: getDefaultLoadBalancer() },
     }),

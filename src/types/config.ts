@@ -89,6 +89,26 @@ export interface ExecutionConfig {
   wait?: number;
 }
 
+/** The embedded World, with how much it keeps of runs that have ended. */
+export interface EmbeddedWorldConfig {
+  type: "embedded";
+  retention?: {
+    /**
+     * Milliseconds after a run's end.
+     * @default 2592000000
+     */
+    age?: number;
+    /**
+     * Number of ended runs, the newest.
+     * @default 10000
+     */
+    count?: number;
+  };
+}
+
+/** Where runs are kept: the embedded World, the engine's `local` one, or a package or path of another. */
+export type WorldConfig = EmbeddedWorldConfig | "embedded" | "local" | (string & {});
+
 /** The `orchestrator` key of `nitro.config.ts`. */
 export interface OrchestratorConfig {
   /**
@@ -117,6 +137,11 @@ export interface OrchestratorConfig {
   healthCheck?: HealthCheckConfig | false;
   circuit?: CircuitConfig;
   execution?: ExecutionConfig;
+  /**
+   * Where runs are kept. `WORKFLOW_TARGET_WORLD` goes before it.
+   * @default "embedded"
+   */
+  world?: WorldConfig;
 }
 
 /** A registry as resolved: plain data, or a module to import. */
@@ -133,6 +158,11 @@ export type ResolvedLoadBalancer =
   | { type: "module"; path: string }
   | { type: LoadBalancerType };
 
+/** A World as resolved: ours, or what the engine's `WORKFLOW_TARGET_WORLD` would name. */
+export type ResolvedWorld =
+  | { type: "embedded"; retention: { age: number; count: number } }
+  | { type: "target"; name: string };
+
 /** The configuration as resolved: defaults filled in, checked, plain JSON. Runtime code sees only this. */
 export interface OrchestratorOptions {
   pattern: string[];
@@ -148,6 +178,7 @@ export interface OrchestratorOptions {
   healthCheck: Required<HealthCheckConfig> | false;
   circuit: Required<CircuitConfig>;
   execution: Required<ExecutionConfig>;
+  world: ResolvedWorld;
 }
 
 /** What a module named in `registry` may export as its default. */

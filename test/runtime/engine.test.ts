@@ -1,76 +1,113 @@
+import { createHash } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { createClaims } from "../../src/runtime/claims.ts";
 import { createEngine } from "../../src/runtime/engine.ts";
 import { createRunEnds } from "../../src/runtime/run-ends.ts";
-import { installWorld, type World } from "../../src/runtime/world.ts";
+import { claimStarts } from "../../src/runtime/starts.ts";
+import type { World } from "../../src/runtime/engine-world.ts";
+import { type InstalledWorld, installWorld } from "../../src/runtime/world.ts";
+import type { ResolvedWorld } from "../../src/types/config.ts";
 import type { RunEngine } from "../../src/types/engine.ts";
-
-let dir: string;
-let world: World;
-let engine: RunEngine;
-const closing = new AbortController();
-
-beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), "engine-"));
-  const ends = createRunEnds();
-  // Messages are taken and nothing comes of them: a run goes on for as long as the test wants.
-  const idle = async (): Promise<Response> => new Response("{}");
-  world = installWorld(dir, { flow: idle, step: idle }, ends).world;
-  engine = createEngine(createClaims(dir), ends, closing.signal);
-});
-
-afterEach(() => void vi.useRealTimers());
-
-afterAll(() => rm(dir, { recursive: true, force: true }));
 
 const workflowId = "workflow//./workflows/a//a";
 
-async function started(): Promise<string> {
-  const outcome = await engine.start({ workflowId, args: [] });
-  if (outcome.kind !== "started") throw new Error(outcome.kind);
-  return outcome.runId;
-}
+const worlds: [string, ResolvedWorld][] = [
+  ["the embedded World", { type: "embedded", retention: { age: 1000, count: 10 } }],
+  ["the engine's local World", { type: "target", name: "local" }],
+];
 
-test("a wait is pushed its end: it sleeps through no interval", async () => {
-  const runId = await started();
-  // With timers that never fire, only the push can wake it.
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
-  const waiting = engine.wait(runId, 30_000);
-  await vi.waitFor(() => expect(vi.getTimerCount()).toBe(1));
-  await world.events.create(runId, { eventType: "run_cancelled" });
-  expect((await waiting)?.state).toBe("cancelled");
+describe.each(worlds)("on %s", (_name, configured) => {
+  let dir: string;
+  let installed: InstalledWorld;
+  let world: World;
+  let engine: RunEngine;
+  let closing: AbortController;
+
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), "engine-"));
+    delete process.env.WORKFLOW_TARGET_WORLD;
+    delete process.env.WORKFLOW_LOCAL_DATA_DIR;
+    const ends = createRunEnds();
+    closing = new AbortController();
+    // Messages are taken and nothing comes of them: a run goes on for as long as the test wants.
+    const idle = async (): Promise<Response> => new Response("{}");
+    installed = installWorld({
+      dataDir: dir,
+      configured,
+      engine: { flow: idle, step: idle },
+      ends,
+    });
+    world = installed.world;
+    engine = createEngine(installed.starts, ends, closing.signal);
+  });
+
+  afterEach(() => void vi.useRealTimers());
+
+  afterAll(async () => {
+    await installed.close();
+    await rm(dir, { recursive: true, force: true });
+  });
+
+  async function started(): Promise<string> {
+    const outcome = await engine.start({ workflowId, args: [] });
+    if (outcome.kind !== "started") throw new Error(outcome.kind);
+    return outcome.runId;
+  }
+
+  test("a wait is pushed its end: it sleeps through no interval", async () => {
+    const runId = await started();
+    // With timers that never fire, only the push can wake it.
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const waiting = engine.wait(runId, 30_000);
+    await vi.waitFor(() => expect(vi.getTimerCount()).toBe(1));
+    await world.events.create(runId, { eventType: "run_cancelled" });
+    expect((await waiting)?.state).toBe("cancelled");
+  });
+
+  test("a wait ends when its caller leaves, or when the process is to end", async () => {
+    const runId = await started();
+    const caller = new AbortController();
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const [left, closed] = [engine.wait(runId, 30_000, caller.signal), engine.wait(runId, 30_000)];
+    await vi.waitFor(() => expect(vi.getTimerCount()).toBe(2));
+    caller.abort();
+    expect((await left)?.state).toBe("queued");
+    closing.abort();
+    expect((await closed)?.state).toBe("queued");
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test("a run that cannot be queued is withdrawn, so that it never starts unasked", async () => {
+    const refused = engine.start({ workflowId: "workflow//./ü//a", args: [] });
+    await expect(refused).rejects.toThrow("Invalid workflow name");
+    const page = await world.runs.list({ workflowName: "workflow//./ü//a" });
+    expect(page.data.map((run) => run.status)).toEqual(["cancelled"]);
+  });
+
+  test("200 racing starts under one key are one run", async () => {
+    const request = { workflowId, args: [], idempotency: { key: "race", fingerprint: "asked" } };
+    const outcomes = await Promise.all(Array.from({ length: 200 }, () => engine.start(request)));
+    expect(outcomes.filter(({ kind }) => kind === "started")).toHaveLength(1);
+    expect(new Set(outcomes.map((outcome) => "runId" in outcome && outcome.runId)).size).toBe(1);
+    const other = { ...request, idempotency: { key: "race", fingerprint: "other" } };
+    expect((await engine.start(other)).kind).toBe("conflict");
+  });
 });
 
-test("a wait ends when its caller leaves, or when the process is to end", async () => {
-  const runId = await started();
-  const caller = new AbortController();
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
-  const [left, closed] = [engine.wait(runId, 30_000, caller.signal), engine.wait(runId, 30_000)];
-  await vi.waitFor(() => expect(vi.getTimerCount()).toBe(2));
-  caller.abort();
-  expect((await left)?.state).toBe("queued");
-  closing.abort();
-  expect((await closed)?.state).toBe("queued");
-  expect(vi.getTimerCount()).toBe(0);
-});
-
-test("a run that cannot be queued is withdrawn, so that it never starts unasked", async () => {
-  const refused = engine.start({ workflowId: "workflow//./ü//a", args: [] });
-  await expect(refused).rejects.toThrow("Invalid workflow name");
-  const page = await world.runs.list({ workflowName: "workflow//./ü//a" });
-  expect(page.data.map((run) => run.status)).toEqual(["cancelled"]);
-});
-
-test("a key whose run was never stored is free again", async () => {
+test("beside another World, a key whose run was never stored is free again", async () => {
+  const dir = await mkdtemp(join(tmpdir(), "claims-"));
+  process.env.WORKFLOW_LOCAL_DATA_DIR = dir;
   const claims = createClaims(dir);
-  const { createHash } = await import("node:crypto");
   const fingerprint = createHash("sha256").update("asked").digest("hex");
   await claims.claim("lost", { runId: "wrun_01M7X06WHCATXBPGH1M8EG0P5A", fingerprint });
-  const request = { workflowId, args: [], idempotency: { key: "lost", fingerprint: "asked" } };
-  const first = await engine.start(request);
+  const starts = claimStarts(claims);
+  const request = { workflowId, args: [] };
+  const idempotency = { key: "lost", fingerprint: "asked" };
+  const first = await starts.once(request, idempotency);
   expect(first.kind).toBe("started");
-  expect(await engine.start(request)).toEqual({ ...first, kind: "repeated" });
+  expect(await starts.once(request, idempotency)).toEqual({ ...first, kind: "repeated" });
+  await rm(dir, { recursive: true, force: true });
 });

@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createRunEnds } from "../../src/runtime/run-ends.ts";
-import { installWorld, type World } from "../../src/runtime/world.ts";
+import type { World } from "../../src/runtime/engine-world.ts";
+import { installWorld } from "../../src/runtime/world.ts";
 
 let dir: string;
 let world: World;
@@ -13,7 +14,9 @@ let runId: string;
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), "world-"));
   const unused = async (): Promise<Response> => new Response();
-  world = installWorld(dir, { flow: unused, step: unused }, ends).world;
+  const engine = { flow: unused, step: unused };
+  const configured = { type: "target" as const, name: "local" };
+  world = installWorld({ dataDir: dir, configured, engine, ends }).world;
   const { run } = await world.events.create(null, {
     eventType: "run_created",
     eventData: { deploymentId: "d", workflowName: "w", input: [] },

@@ -1,0 +1,36 @@
+import type { createWorld } from "workflow/runtime";
+import type { EngineHandler } from "./virtual/engine.ts";
+
+/** The engine's storage and queue. */
+export type World = ReturnType<typeof createWorld>;
+
+/** What delivers the queue's messages to the engine. */
+export interface EngineHandlers {
+  flow: EngineHandler;
+  step: EngineHandler;
+}
+
+/** Names of the engine's queues start so. */
+export const queuePrefixes = { flow: "__wkf_workflow_", step: "__wkf_step_" } as const;
+
+/** The same World with something done around each event it stores. */
+export function aroundCreate(
+  world: World,
+  around: <T>(
+    event: { eventType: string; runId: string | null },
+    create: () => Promise<T>,
+  ) => Promise<T>,
+): World {
+  // One signature for the overloads, which differ only in the event's type.
+  const create = world.events.create as unknown as (
+    runId: string | null,
+    data: { eventType: string },
+    ...rest: unknown[]
+  ) => Promise<unknown>;
+  const wrapped: typeof create = (runId, data, ...rest) =>
+    around({ runId, eventType: data.eventType }, () => create(runId, data, ...rest));
+  return {
+    ...world,
+    events: { ...world.events, create: wrapped as unknown as World["events"]["create"] },
+  };
+}

@@ -1,0 +1,80 @@
+import { createWorld } from "workflow/runtime";
+import { openDelivery } from "./delivery.ts";
+import type { RunEnds } from "./run-ends.ts";
+import { createTurns } from "./turns.ts";
+import { aroundCreate, type EngineHandlers, queuePrefixes, type World } from "./engine-world.ts";
+
+/** What the local World offers beyond the World's interface. */
+interface DirectQueue {
+  registerHandler?: (prefix: string, handler: (request: Request) => Promise<Response>) => void;
+}
+
+/** The World that `WORKFLOW_TARGET_WORLD` names, with what it lacks made up for. */
+export function createTargetWorld(
+  localDir: string,
+  engine: EngineHandlers,
+  ends: RunEnds,
+): { world: World; start(): Promise<void>; close(): Promise<void> } {
+  process.env.WORKFLOW_LOCAL_DATA_DIR ??= localDir;
+  const created: DirectQueue & World = createWorld();
+  const world: World = observed(created, ends);
+  const { registerHandler } = created;
+  if (registerHandler) {
+    registerHandler(queuePrefixes.flow, (req) => engine.flow({ req }));
+    registerHandler(queuePrefixes.step, (req) => engine.step({ req }));
+    // Its own start() fails in a bundle, where it cannot read its version; all it does for us is this.
+    return { world, start: () => requeue(world), close: async () => created.close?.() };
+  }
+  let delivery: Awaited<ReturnType<typeof openDelivery>> | undefined;
+  return {
+    world,
+    async start() {
+      delivery = await openDelivery(engine);
+      process.env.WORKFLOW_LOCAL_BASE_URL = delivery.url;
+      await created.start?.();
+    },
+    async close() {
+      await created.close?.();
+      await delivery?.close();
+    },
+  };
+}
+
+/**
+ * The same World, which stores the events of a run one after another and tells when the run has ended.
+ *
+ * The engine's local World numbers an event when it begins to store it. Stored side by side, an event
+ * could show up behind one that a replay has already seen in its place: the replays then disagree, and
+ * a step gets the arguments, or the result, of another.
+ */
+function observed(world: World, ends: RunEnds): World {
+  const turns = createTurns();
+  return aroundCreate(world, async ({ runId, eventType }, create) => {
+    if (!runId) return create();
+    const result = await turns.take(runId, create);
+    if (/^run_(?:completed|failed|cancelled)$/.test(eventType)) ends.notify(runId);
+    return result;
+  });
+}
+
+/** Queues every run that has not ended; a message for one that is queued already does no harm. */
+async function requeue(world: World): Promise<void> {
+  for (const status of ["pending", "running"] as const) {
+    let cursor: string | undefined;
+    do {
+      const page = await world.runs.list({
+        status,
+        resolveData: "none",
+        pagination: { limit: 100, ...(cursor && { cursor }) },
+      });
+      for (const { runId, workflowName, deploymentId, specVersion } of page.data) {
+        await world.queue(
+          `${queuePrefixes.flow}${workflowName}` as Parameters<World["queue"]>[0],
+          { runId },
+          { deploymentId, ...(specVersion !== undefined && { specVersion }) },
+        );
+      }
+      cursor = page.hasMore ? (page.cursor ?? undefined) : undefined;
+    } while (cursor);
+  }
+}
