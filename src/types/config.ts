@@ -89,21 +89,24 @@ export interface ExecutionConfig {
   wait?: number;
 }
 
-/** The embedded World, with how much it keeps of runs that have ended. */
+/** What is kept of runs that have ended. */
+export interface RetentionConfig {
+  /**
+   * Milliseconds after a run's end.
+   * @default 2592000000
+   */
+  age?: number;
+  /**
+   * Number of ended runs, the newest.
+   * @default 10000
+   */
+  count?: number;
+}
+
+/** The embedded World. */
 export interface EmbeddedWorldConfig {
   type: "embedded";
-  retention?: {
-    /**
-     * Milliseconds after a run's end.
-     * @default 2592000000
-     */
-    age?: number;
-    /**
-     * Number of ended runs, the newest.
-     * @default 10000
-     */
-    count?: number;
-  };
+  retention?: RetentionConfig;
 }
 
 /** Where runs are kept: the embedded World, the engine's `local` one, or a package or path of another. */
@@ -160,7 +163,7 @@ export type ResolvedLoadBalancer =
 
 /** A World as resolved: ours, or what the engine's `WORKFLOW_TARGET_WORLD` would name. */
 export type ResolvedWorld =
-  | { type: "embedded"; retention: { age: number; count: number } }
+  | { type: "embedded"; retention: Required<RetentionConfig> }
   | { type: "target"; name: string };
 
 /** The configuration as resolved: defaults filled in, checked, plain JSON. Runtime code sees only this. */
