@@ -21,6 +21,8 @@ export interface Ownership {
   release(): void;
 }
 
+/** How often an owner looks whether it still is one, while it writes. */
+const ASK_MS = 50;
 /** How often an owner shows that it lives, to processes that cannot look it up. */
 const SIGN_MS = 2000;
 /** After how long without a sign it counts as dead. */
@@ -64,9 +66,17 @@ export function takeOwnership(store: LmdbStore, dataDir: string, instance: strin
   writeFileSync(signFile, `${JSON.stringify(me)}\n`);
   const timer = setInterval(sign, SIGN_MS);
   timer.unref();
-  const holds = (): boolean => store.current<Owner>(keys.owner)?.instance === instance;
+  let asked = 0;
+  let held = true;
   return {
-    holds,
+    holds() {
+      const time = performance.now();
+      if (time - asked > ASK_MS) {
+        asked = time;
+        held = store.current<Owner>(keys.owner)?.instance === instance;
+      }
+      return held;
+    },
     release() {
       clearInterval(timer);
       store.exclusively((database) => {

@@ -51,10 +51,9 @@ export function createQueue(settings: QueueSettings): Queue {
   const dispatcher = createDispatcher({
     ...settings,
     handlerOf(queueName) {
-      const { prefix } = parseQueueName(queueName);
-      const byRequest = requestHandlers.get(prefix);
+      const byRequest = ofPrefix(requestHandlers, queueName);
       if (byRequest?.always) return byRequest.handler;
-      return handlers.get(prefix) ?? byRequest?.handler;
+      return ofPrefix(handlers, queueName) ?? byRequest?.handler;
     },
   });
 
@@ -179,4 +178,10 @@ export function createQueue(settings: QueueSettings): Queue {
     stop: dispatcher.stop,
     counts: dispatcher.counts,
   };
+}
+
+/** The entry whose key a queue's name begins with. */
+function ofPrefix<T>(entries: ReadonlyMap<string, T>, queueName: string): T | undefined {
+  for (const [prefix, entry] of entries) if (queueName.startsWith(prefix)) return entry;
+  return undefined;
 }

@@ -101,8 +101,8 @@ test("in one process the newer World takes over, and the older stores nothing mo
   await older.start();
   const newer = await openWorld({ dataDir });
   await newer.start();
-  // What a World reads is at most one turn of the event loop old.
-  await sleep(20);
+  // A World that writes looks every 50 ms.
+  await sleep(60);
   await expect(createRun(older)).rejects.toThrow("a newer World of this process");
   await createRun(newer);
 });
