@@ -186,7 +186,7 @@ export function createEvents(options: EventsOptions): CreateEvent {
     const event = facts.at(-1) ?? (result.run && lastOf(log, id, request.eventType));
     return {
       ...(event && { event: withoutData(event, params.resolveData) }),
-      ...published(result),
+      ...copy(result),
       ...handover,
       ...(result.run && { maxEvents: MAX_EVENTS }),
     };
@@ -194,7 +194,7 @@ export function createEvents(options: EventsOptions): CreateEvent {
 
   /** The whole log, so that the replay which begins with `run_started` reads nothing more. */
   function handOver(runId: string): Pick<EventResult, "events" | "cursor" | "hasMore"> {
-    const events = [...log.read(runId)] as unknown as Event[];
+    const events = log.read(runId).map((fact) => copy(fact) as unknown as Event);
     queue.handedOver(runId);
     return { events, cursor: events.at(-1)?.eventId ?? null, hasMore: false };
   }
@@ -248,13 +248,6 @@ function lastOf(log: EventLog, runId: string, eventType: string): Fact | undefin
   return log.read(runId).findLast((fact) => fact.eventType === eventType);
 }
 
-/** Records as they go out: the caller may change what it gets. */
-function published(result: Change["result"]): Change["result"] {
-  return Object.fromEntries(
-    Object.entries(result).map(([kind, record]) => [kind, { ...record }]),
-  ) as Change["result"];
-}
-
 /** The parts of an event that are left out of a listing without data. */
 const dataFields: Record<string, string> = {
   run_created: "input",
@@ -268,11 +261,12 @@ const dataFields: Record<string, string> = {
   hook_received: "payload",
 };
 
-/** An event as it goes out, without its payload when `resolveData` is `none`. */
+/** An event as it goes out: a copy, which the caller may change, without its payload when `resolveData` is `none`. */
 export function withoutData(fact: Fact, resolveData?: "none" | "all"): Event {
   const field = dataFields[fact.eventType];
-  if (resolveData !== "none" || !fact.eventData || !field) return { ...fact } as unknown as Event;
+  if (resolveData !== "none" || !fact.eventData || !field) return copy(fact) as unknown as Event;
   const { eventData, ...rest } = fact;
   const { [field]: _, ...kept } = eventData;
-  return { ...rest, ...(Object.keys(kept).length > 0 && { eventData: kept }) } as unknown as Event;
+  const event = { ...rest, ...(Object.keys(kept).length > 0 && { eventData: kept }) };
+  return copy(event) as unknown as Event;
 }

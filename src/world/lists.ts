@@ -3,6 +3,7 @@ import {
   WorkflowRunNotFoundError,
   WorkflowWorldError,
 } from "workflow/internal/errors";
+import { copy } from "./copy.ts";
 import { withoutData } from "./events.ts";
 import { checkId, keys, lastPart } from "./keys.ts";
 import type { Fact, Records } from "./records.ts";
@@ -187,15 +188,14 @@ function stepAnywhere(store: Store, records: Records, stepId: string): Step | un
   return undefined;
 }
 
-/** A record as it goes out: a copy, without its payloads when `resolveData` is `none`. */
+/** A record as it goes out: a copy, which the caller may change, without its payloads when `resolveData` is `none`. */
 function bare<T extends Run | Step>(record: T, resolveData?: "none" | "all"): T {
-  return resolveData === "none"
-    ? { ...record, input: undefined, output: undefined }
-    : { ...record };
+  if (resolveData === "none") return copy({ ...record, input: undefined, output: undefined });
+  return copy(record);
 }
 
 function bareHook(hook: Hook, resolveData?: "none" | "all"): Hook {
-  if (resolveData !== "none") return { ...hook };
+  if (resolveData !== "none") return copy(hook);
   const { metadata: _, ...rest } = hook;
-  return rest as Hook;
+  return copy(rest) as Hook;
 }
