@@ -173,8 +173,9 @@ function openLazily(
       await lmdb?.settled();
       // Not before the last write, or another process could come between.
       ownership?.release();
-      await lmdb?.close();
+      // A handler that is still at work must not read a database that is being closed.
       closed = true;
+      await lmdb?.close();
     },
   };
 }
