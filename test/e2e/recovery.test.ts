@@ -66,3 +66,22 @@ test("SIGTERM with a run asleep: the process ends with 0, and the run after a re
   expect((await finished(second.url, "sleepily", runId)).body).toBe("done");
   expect(await marks(file)).toEqual(["before", "after"]);
 });
+
+test("a second process on the same folder is refused, and the first goes on", async () => {
+  const cwd = workDir();
+  const first = await start(cwd);
+  const second = startServer(inject("fixtureOutput"), cwd);
+  const output = await second.then(
+    async (server) => {
+      servers.push(server);
+      await server.printed(/cannot start/);
+      expect(await server.stop()).toBe(1);
+      return server.output();
+    },
+    (error: Error) => error.message,
+  );
+  expect(output).toContain(`is in use by process ${first.child.pid}`);
+  expect(output).toContain("ORCHESTRATOR_DATA_DIR");
+  const runId = await startRun(first.url, "echo", { input: "still here" });
+  expect((await finished(first.url, "echo", runId)).body[0]).toBe("still here");
+});
