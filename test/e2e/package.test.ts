@@ -131,7 +131,8 @@ test("the app builds with it, and runs moved away, without node_modules beside i
   expect(output).not.toMatch(/warn.*(?:unresolved|could not be resolved)/i);
   expect(code).toBe(0);
   const away = join(dir, "away");
-  await cp(join(app, ".output"), join(away, "output"), { recursive: true });
+  // As `cp -a` or a container image would: links of the output stay inside it.
+  await cp(join(app, ".output"), join(away, "output"), { recursive: true, verbatimSymlinks: true });
   await rm(app, { recursive: true, force: true });
   expect(await readdir(away)).toEqual(["output"]);
   const server = await startServer(join(away, "output"), join(dir, "elsewhere"));
