@@ -9,6 +9,7 @@ import { manifestTemplate } from "./build/virtual/manifest.ts";
 import { optionsTemplate } from "./build/virtual/options.ts";
 import { runnersTemplate, type RunnerImport } from "./build/virtual/runners.ts";
 import { watchSources } from "./build/watch.ts";
+import { addStandIn } from "./build/world-stand-in.ts";
 import { resolveConfig } from "./config.ts";
 import type { OrchestratorConfig, OrchestratorOptions } from "./types/config.ts";
 
@@ -55,7 +56,11 @@ const orchestrator: NitroModule = {
       await builder.write([]);
       await reporting(nitro, build);
     });
-    if (!dev) return;
+    if (!dev) {
+      if (options.world.type === "target") return;
+      nitro.hooks.hook("rollup:before", (_nitro, config) => addStandIn(config));
+      return;
+    }
     // The engine compiles anew at each reload of the app, and may do so only then.
     nitro.hooks.hook("dev:reload", () =>
       reporting(nitro, async () => void (await builder.build())),

@@ -48,9 +48,22 @@ function installEmbedded({ configured, engine, ends, dataDir }: WorldSetup): Ins
     ...(configured.type === "embedded" && { retention: configured.retention }),
   });
   for (const kind of ["flow", "step"] as const) {
-    world.registerHandler(queuePrefixes[kind], (req) => engine[kind]({ req }), { always: true });
+    const prefix = queuePrefixes[kind];
+    const handler = standInHandlers().get(prefix);
+    if (handler) world.createQueueHandler(prefix, handler);
+    // Dev has no stand-in, and its handlers load the newest build with each message.
+    else world.registerHandler(prefix, (req) => engine[kind]({ req }), { always: true });
   }
   world.onRunEnd(({ runId }) => ends.notify(runId));
   setWorld(world);
   return { world, starts: embeddedStarts(world), start: world.start, close: world.close };
+}
+
+type QueueHandler = Parameters<World["createQueueHandler"]>[1];
+
+/** The engine's own handlers, which the build's stand-in for the World has kept. */
+function standInHandlers(): Map<string, QueueHandler> {
+  const slots = globalThis as Record<symbol, unknown>;
+  const kept = slots[Symbol.for("@runners/orchestrator//queue-handlers")];
+  return (kept as Map<string, QueueHandler> | undefined) ?? new Map();
 }
