@@ -1,0 +1,38 @@
+import { runInNewContext } from "node:vm";
+import { expect, test } from "vitest";
+import { addStandIn, standIn } from "../../src/build/world-stand-in.ts";
+
+const handlersKey = Symbol.for("@runners/orchestrator//queue-handlers");
+const stubKey = Symbol.for("@workflow/world//stubbedCache");
+
+/** What the stand-in leaves in a realm of its own, where it finds only what a server has. */
+function globalsAfter(env: Record<string, string>) {
+  const realm: Record<symbol, any> = { process: { env }, Symbol, Map, Response };
+  runInNewContext(`(${standIn.toString()})();(${standIn.toString()})();`, realm);
+  return realm;
+}
+
+test("the stand-in keeps the engine's handlers, also when several chunks bring it", async () => {
+  const realm = globalsAfter({});
+  const handler = (): void => undefined;
+  const route = realm[stubKey].createQueueHandler("__wkf_step_", handler);
+  expect(realm[handlersKey].get("__wkf_step_")).toBe(handler);
+  expect((await route()).status).toBe(403);
+});
+
+test("it does nothing where the environment names another World", () => {
+  const realm = globalsAfter({ WORKFLOW_TARGET_WORLD: "local" });
+  expect(realm[stubKey]).toBeUndefined();
+});
+
+test("it stands behind the banner an output has already, whatever its form", async () => {
+  const text = { output: { banner: "first" } };
+  addStandIn(text as never);
+  expect(text.output.banner).toMatch(/^first\n;\(/);
+  const computed = { output: [{ banner: async () => "computed" }] };
+  addStandIn(computed as never);
+  expect(await computed.output[0]!.banner()).toMatch(/^computed\n;\(/);
+  const none: { output?: { banner?: string } } = {};
+  addStandIn(none as never);
+  expect(none.output?.banner).toMatch(/^;\(/);
+});
