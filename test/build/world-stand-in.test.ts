@@ -6,10 +6,9 @@ const handlersKey = Symbol.for("@runners/orchestrator//queue-handlers");
 const stubKey = Symbol.for("@workflow/world//stubbedCache");
 
 /** What the stand-in leaves in a realm of its own, where it finds only what a server has. */
-function globalsAfter(env: Record<string, string>) {
-  const realm: Record<symbol, any> = { process: { env }, Symbol, Map, Response };
-  runInNewContext(`(${standIn.toString()})();(${standIn.toString()})();`, realm);
-  return realm;
+function globalsAfter(env: Record<string, string>): Record<symbol, any> {
+  const twice = `(${standIn.toString()})();(${standIn.toString()})();globalThis`;
+  return runInNewContext(twice, { process: { env }, Response });
 }
 
 test("the stand-in keeps the engine's handlers, also when several chunks bring it", async () => {
