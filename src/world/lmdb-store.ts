@@ -27,6 +27,11 @@ export interface LmdbStore extends Store {
   settled(): Promise<void>;
 }
 
+/**
+ * Transactions on their way to the disk, beyond which what is written waits and is committed together. More than one,
+ * because the end of a transaction is only noticed when the processor is free.
+ */
+const MAX_IN_FLIGHT = 4;
 /** Records kept decoded. */
 const MAX_DECODED = 5000;
 /** The longest text or bytes in a record that is kept decoded. */
@@ -35,8 +40,8 @@ const MAX_DECODED_PART = 4096;
 /**
  * Opens the store in a folder.
  *
- * What is written in one turn of the event loop, and meanwhile an earlier transaction is on its way to the disk,
- * commits in one transaction. `write` resolves when that transaction has been flushed (`fdatasync` of its pages,
+ * What is written in one turn of the event loop commits in one transaction, and in as few as need be while the disk
+ * is behind. `write` resolves when that transaction has been flushed (`fdatasync` of its pages,
  * then of the meta page that names them): it survives `kill -9` and a loss of power. LMDB's overlapping sync lets
  * the next transaction be built while the disk is busy; after a loss of power the last flushed one is opened.
  */
@@ -62,7 +67,7 @@ export function openLmdbStore(options: { dataDir: string; readOnly: boolean }): 
   /** What is written and not yet durable, oldest first; reads look here before they look into the database. */
   const groups: Group[] = [];
   let next: Group | undefined;
-  let committing = false;
+  let inFlight = 0;
   let scheduled = false;
   let failure: Error | undefined;
 
@@ -90,12 +95,13 @@ export function openLmdbStore(options: { dataDir: string; readOnly: boolean }): 
     }
   }
 
+  /** Hands what has been written to the database, which commits in the order of the calls. */
   async function commit(): Promise<void> {
     scheduled = false;
-    if (committing || !next) return;
-    committing = true;
+    if (!next || failure || inFlight >= MAX_IN_FLIGHT) return;
     const group = next;
     next = undefined;
+    inFlight++;
     try {
       const committed = database.batch(() => {
         for (const bucket of group.writes.values()) {
@@ -108,18 +114,18 @@ export function openLmdbStore(options: { dataDir: string; readOnly: boolean }): 
       const { flushed } = committed;
       await committed;
       await flushed;
-      groups.shift();
+      groups.splice(groups.indexOf(group), 1);
       refresh(group);
       group.resolve();
     } catch (error) {
       // What came after was decided on what has now not happened: nothing can be stored any more.
-      failure = new Error(`[orchestrator] the World in ${dataDir} could not be written`, {
+      failure ??= new Error(`[orchestrator] the World in ${dataDir} could not be written`, {
         cause: error,
       });
       for (const { reject } of groups) reject(failure);
     }
-    committing = false;
-    if (!failure) void commit();
+    inFlight--;
+    void commit();
   }
 
   async function settled(): Promise<void> {
@@ -162,7 +168,7 @@ export function openLmdbStore(options: { dataDir: string; readOnly: boolean }): 
         bucket.set(key, value);
       }
       const { durable } = next;
-      if (!scheduled && !committing) {
+      if (!scheduled && inFlight < MAX_IN_FLIGHT) {
         scheduled = true;
         setImmediate(() => void commit());
       }
