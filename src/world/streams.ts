@@ -126,13 +126,14 @@ export function createStreams(store: Store): Streams {
         {
           async pull(controller) {
             while (!gaveUp.signal.aborted) {
+              if (stopped) return controller.close();
               const { length = 0, done = false } = readable(name) ?? {};
               if (index < length) {
                 const chunk = store.get<Uint8Array>(keys.chunk(name, index++));
                 if (!chunk?.byteLength) continue;
                 return controller.enqueue(Uint8Array.from(chunk));
               }
-              if (done || stopped) return controller.close();
+              if (done) return controller.close();
               await more(name, gaveUp.signal);
             }
           },
