@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import type { Nitro, NitroModule } from "nitro/types";
 import { dirname, join } from "pathe";
 import { OrchestratorBuilder } from "./build/builder.ts";
-import { installEngine } from "./build/engine.ts";
+import { type InstalledEngine, installEngine } from "./build/engine.ts";
 import { discoverRunners } from "./build/runners.ts";
 import { engineTemplate } from "./build/virtual/engine.ts";
 import { manifestTemplate } from "./build/virtual/manifest.ts";
@@ -56,44 +56,47 @@ const orchestrator: NitroModule = {
       await builder.write([]);
       await reporting(nitro, build);
     });
-    if (!dev) {
-      if (options.world.type === "target") return;
+    if (dev) followChanges(nitro, options, engine, builder, refreshRunners);
+    else if (options.world.type === "embedded") {
       nitro.hooks.hook("rollup:before", (_nitro, config) => addStandIn(config));
-      return;
     }
-    // The engine compiles anew at each reload of the app, and may do so only then.
-    nitro.hooks.hook("dev:reload", () =>
-      reporting(nitro, async () => void (await builder.build())),
-    );
-    const watches = [
-      watchSources(rootDir, options.pattern, async () => {
-        await reporting(nitro, async () => {
-          const found = await builder.scan();
-          // Listed at once; what is new can be started when the engine has compiled it, a second later.
-          await builder.write(found, { final: false });
-          await engine.rebuild();
-          const workflows = await builder.write(found);
-          const names = workflows.map(({ name }) => name).join(", ");
-          nitro.logger.info(`[orchestrator] ${workflows.length} workflows: ${names}`);
-        });
-      }),
-    ];
-    if (options.runners && refreshRunners) {
-      watches.push(
-        watchSources(rootDir, options.runners.pattern, () =>
-          reporting(nitro, async () => {
-            if (await refreshRunners()) await nitro.hooks.callHook("rollup:reload");
-          }),
-        ),
-      );
-    }
-    nitro.hooks.hook("close", async () => {
-      await Promise.all(watches.map((watch) => watch.close()));
-    });
   },
 };
 
 export default orchestrator;
+
+/** In dev takes in what is added, changed, renamed and removed, without a restart. */
+function followChanges(
+  nitro: Nitro,
+  options: OrchestratorOptions,
+  engine: InstalledEngine,
+  builder: OrchestratorBuilder,
+  refreshRunners: (() => Promise<boolean>) | undefined,
+): void {
+  const { rootDir } = nitro.options;
+  // The engine compiles anew at each reload of the app, and may do so only then.
+  nitro.hooks.hook("dev:reload", () => reporting(nitro, async () => void (await builder.build())));
+  const workflows = watchSources(rootDir, options.pattern, () =>
+    reporting(nitro, async () => {
+      const found = await builder.scan();
+      // Listed at once; what is new can be started when the engine has compiled it, a second later.
+      await builder.write(found, { final: false });
+      await engine.rebuild();
+      const names = (await builder.write(found)).map(({ name }) => name);
+      nitro.logger.info(`[orchestrator] ${names.length} workflows: ${names.join(", ")}`);
+    }),
+  );
+  const runners =
+    options.runners &&
+    watchSources(rootDir, options.runners.pattern, () =>
+      reporting(nitro, async () => {
+        if (await refreshRunners?.()) await nitro.hooks.callHook("rollup:reload");
+      }),
+    );
+  nitro.hooks.hook("close", async () => {
+    await Promise.all([workflows.close(), runners && runners.close()]);
+  });
+}
 
 /** Adds the runner server, and answers with a function that looks for runners anew and tells whether any came or went. */
 function serveRunners(

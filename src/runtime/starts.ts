@@ -23,10 +23,7 @@ export function embeddedStarts(world: EmbeddedWorld): Starts {
     stored: (request) => startStored(request),
     async once(request, { key, fingerprint }) {
       const claims = [{ key: `key:${key}`, fingerprint: digest(fingerprint) }];
-      return world.claimStart(claims, async (claiming) => {
-        const { workflowId, args } = request;
-        return (await start({ workflowId }, args, { world: claiming })).runId;
-      });
+      return world.claimStart(claims, (claiming) => startStored(request, { world: claiming }));
     },
   };
 }
@@ -56,13 +53,15 @@ async function claimAndStart(
   }
   let lost: { fingerprint: string; runId: string } | undefined;
   try {
-    const runId = await startStored(request, async (id) => {
-      const claim = { runId: id, fingerprint };
-      if (standing) return claims.replace(key, claim);
-      const stored = await claims.claim(key, claim);
-      if (stored.runId === id) return;
-      lost = stored;
-      throw new Error("another process claimed the key");
+    const runId = await startStored(request, {
+      async before(id) {
+        const claim = { runId: id, fingerprint };
+        if (standing) return claims.replace(key, claim);
+        const stored = await claims.claim(key, claim);
+        if (stored.runId === id) return;
+        lost = stored;
+        throw new Error("another process claimed the key");
+      },
     });
     return { kind: "started", runId };
   } catch (error) {
@@ -78,12 +77,12 @@ function digest(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
-/** Starts a run whose creation is stored before it is queued, after `before` has seen its id. */
+/** Starts a run on a World; its creation is stored before it is queued, and after `before` has seen its id. */
 async function startStored(
   request: StartRequest,
-  before?: (runId: string) => Promise<void>,
+  options: { world?: World; before?: (runId: string) => Promise<void> } = {},
 ): Promise<string> {
-  const world = getWorld();
+  const { world = getWorld(), before } = options;
   let runId: string | null = null;
   let stored: Promise<unknown> = Promise.resolve();
   const storing = aroundCreate(world, (event, create) => {
@@ -110,7 +109,9 @@ async function startStored(
       () => false,
     );
     // Stored but not queued, it would start at the next start of the process, unasked.
-    if (runId && created) await world.events.create(runId, { eventType: "run_cancelled" });
+    if (runId && created) {
+      await world.events.create(runId, { eventType: "run_cancelled" }).catch(() => undefined);
+    }
     throw error;
   }
 }

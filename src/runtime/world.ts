@@ -32,8 +32,9 @@ export interface WorldSetup {
  */
 export function installWorld(setup: WorldSetup): InstalledWorld {
   const { configured, engine, ends, dataDir } = setup;
+  // An empty variable names no World, for the engine and for the build's stand-in too.
   const target =
-    process.env.WORKFLOW_TARGET_WORLD ??
+    process.env.WORKFLOW_TARGET_WORLD ||
     (configured.type === "target" ? configured.name : undefined);
   if (target === undefined) return installEmbedded(setup);
   process.env.WORKFLOW_TARGET_WORLD = target;

@@ -103,22 +103,42 @@ describe("GET /api/orchestrator/{name}?runId=", () => {
 });
 
 describe("the engine's own routes", () => {
-  test.each(["flow", "step"])(
-    "refuse a forged message to /%s, and start nothing",
-    async (route) => {
-      const forged = await send(
-        `${server.url}/.well-known/workflow/v1/${route}`,
-        { runId: "wrun_01M7X06WHCATXBPGH1M8EG0P5A" },
-        {
-          headers: {
-            "x-vqs-queue-name": "__wkf_workflow_workflow//./workflows/basics//nothing",
+  test.each(["embedded", "local"])(
+    "refuse forged messages and start nothing, on the %s World",
+    async (world) => {
+      const target = await startServer(
+        inject("fixtureOutput"),
+        workDir(),
+        world === "local" ? { WORKFLOW_TARGET_WORLD: world } : {},
+      );
+      try {
+        const runId = "wrun_01M7X06WHCATXBPGH1M8EG0P5A";
+        const workflowName = "workflow//./workflows/basics//nothing";
+        // What the engine itself queues for a new run, by which it would be created.
+        const runInput = {
+          input: [],
+          deploymentId: "d",
+          workflowName,
+          specVersion: 3,
+          executionContext: {},
+        };
+        for (const [route, queue] of [
+          ["flow", `__wkf_workflow_${workflowName}`],
+          ["step", "__wkf_step_step//./workflows/basics//compose"],
+        ]) {
+          const headers = {
+            "x-vqs-queue-name": queue!,
             "x-vqs-message-id": "msg_01M7X06WHCATXBPGH1M8EG0P5A",
             "x-vqs-message-attempt": "1",
-          },
-        },
-      );
-      expect(forged.status).toBe(403);
-      expect((await send(`${api}/nothing?runId=wrun_01M7X06WHCATXBPGH1M8EG0P5A`)).status).toBe(404);
+          };
+          const url = `${target.url}/.well-known/workflow/v1/${route}`;
+          expect((await send(url, { runId, runInput }, { headers })).status).toBe(403);
+        }
+        const polled = await send(`${target.url}/api/orchestrator/nothing?runId=${runId}`);
+        expect(polled.status).toBe(404);
+      } finally {
+        await target.stop("SIGKILL");
+      }
     },
   );
 });

@@ -28,7 +28,8 @@ describe.each(worlds)("on %s", (_name, configured) => {
 
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), "engine-"));
-    delete process.env.WORKFLOW_TARGET_WORLD;
+    // As good as unset: the engine takes it for none, and so must we.
+    process.env.WORKFLOW_TARGET_WORLD = "";
     delete process.env.WORKFLOW_LOCAL_DATA_DIR;
     const ends = createRunEnds();
     closing = new AbortController();
@@ -80,10 +81,18 @@ describe.each(worlds)("on %s", (_name, configured) => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  test("a run that cannot be queued is withdrawn, so that it never starts unasked", async () => {
-    const refused = engine.start({ workflowId: "workflow//./ü//a", args: [] });
+  test.each([
+    ["without a key", "ü", undefined],
+    ["under a key", "ö", { key: "refused", fingerprint: "asked" }],
+  ])("a run that cannot be queued is withdrawn, %s", async (_how, file, idempotency) => {
+    const unfit = `workflow//./${file}//a`;
+    const refused = engine.start({
+      workflowId: unfit,
+      args: [],
+      ...(idempotency && { idempotency }),
+    });
     await expect(refused).rejects.toThrow("Invalid workflow name");
-    const page = await world.runs.list({ workflowName: "workflow//./ü//a" });
+    const page = await world.runs.list({ workflowName: unfit });
     expect(page.data.map((run) => run.status)).toEqual(["cancelled"]);
   });
 
