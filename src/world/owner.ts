@@ -113,15 +113,28 @@ function lives(owner: Owner, me: Owner, signFile: string): boolean {
 /** When a process was started; `undefined` where the system does not tell. */
 function startOf(pid: number): string | undefined {
   try {
-    if (process.platform === "linux") {
-      const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-      // The name in the second field may contain spaces and brackets, so counting begins after it.
-      const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-      return `${boot} ${stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]}`;
-    }
     if (process.platform === "win32") return undefined;
-    return execFileSync("ps", ["-o", "lstart=", "-p", String(pid)], { encoding: "utf8" }).trim();
+    const [state, started] = process.platform === "linux" ? fromProc(pid) : fromPs(pid);
+    // Killed, and not yet collected by its parent: its pid is there, and it holds nothing any more.
+    return /^[ZX]/.test(state) ? "ended" : started;
   } catch {
     return undefined;
   }
+}
+
+type StateAndStart = [state: string, started: string];
+
+function fromProc(pid: number): StateAndStart {
+  const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  // The name in the second field may contain spaces and brackets, so counting begins after it.
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return [fields[0]!, `${boot} ${fields[19]}`];
+}
+
+function fromPs(pid: number): StateAndStart {
+  const columns = ["-o", "stat=", "-o", "lstart=", "-p", String(pid)];
+  const line = execFileSync("ps", columns, { encoding: "utf8" }).trim();
+  const end = line.indexOf(" ");
+  return [line.slice(0, end), line.slice(end).trim()];
 }

@@ -4,7 +4,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { keys } from "../../src/world/keys.ts";
 import { openLmdbStore } from "../../src/world/lmdb-store.ts";
 import { append, createRun, folder, openWorld, sleep } from "./support.ts";
@@ -60,6 +60,37 @@ test("a second process is refused, by folder and pid, until the first is killed"
   await world.start();
   await createRun(world);
 });
+
+test("a killed process that its parent has not collected does not stand in the way", async () => {
+  const dataDir = await folder();
+  // `sleep` takes the shell's place and never asks after the child it has inherited.
+  const command = `"$0" "$1" "$2" & echo "pid $!"; exec sleep 60`;
+  const args = ["-c", command, process.execPath, join(dir, "holder.mjs"), dataDir];
+  const parent = spawn("sh", args, { stdio: ["ignore", "pipe", "inherit"] });
+  onTestFinished(() => void parent.kill("SIGKILL"));
+  let output = "";
+  parent.stdout.setEncoding("utf8").on("data", (chunk: string) => (output += chunk));
+  await vi.waitFor(() => expect(output).toContain("started"), 10_000);
+  const pid = Number(/pid (\d+)/.exec(output)![1]);
+  process.kill(pid, "SIGKILL");
+  const world = await openWorld({ dataDir });
+  // Until the kill has taken effect, the folder is rightly refused.
+  await vi.waitFor(async () => expect(await refusal(dataDir)).toBeUndefined(), 10_000);
+  expect(() => process.kill(pid, 0)).not.toThrow();
+  await world.start();
+  await createRun(world);
+});
+
+/** Why a folder cannot be taken now, if it cannot. */
+async function refusal(dataDir: string): Promise<string | undefined> {
+  const world = await openWorld({ dataDir });
+  const why = await world.start().then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
+  await world.close();
+  return why;
+}
 
 test("a reader beside the writer sees what is stored, and stores nothing", async () => {
   const dataDir = await folder();
