@@ -1,3 +1,12 @@
+import type {
+  RunInput,
+  RunListEntry,
+  RunPlan,
+  RunResults,
+  RunStateName,
+  RunStatus,
+} from "./run.ts";
+
 /** A run's state as our API spells it. */
 export type RunState = "cancelled" | "completed" | "failed" | "queued" | "running";
 
@@ -34,4 +43,44 @@ export interface RunEngine {
   read(runId: string): Promise<RunRecord | undefined>;
   /** The run once it has ended, or as it is after `ms` milliseconds. */
   wait(runId: string, ms: number, signal?: AbortSignal): Promise<RunRecord | undefined>;
+}
+
+/** What a caller of the run API says about a run, beside its jobs. */
+export interface SubmitOptions {
+  /** The caller's own id of the run. */
+  runId?: string;
+  tags?: string[];
+  /** Value of the `Idempotency-Key` header. */
+  idempotencyKey?: string;
+  /** What was asked, as text; the same key or id with another one is a conflict. */
+  fingerprint: string;
+}
+
+/** Which runs to list. */
+export interface RunFilter {
+  workflow?: string;
+  state?: RunStateName;
+  tag?: string;
+  /** 1 to 100. @default 20 */
+  limit?: number;
+  cursor?: string;
+}
+
+/** Runs over regions, as the HTTP side sees them. An id is the engine's or the caller's own. */
+export interface RunService {
+  /** Resolves when the run is stored under all its ids; a conflict names what it conflicts with. */
+  submit(
+    input: RunInput,
+    options: SubmitOptions,
+  ): Promise<
+    | { kind: "conflict"; field: "Idempotency-Key" | "runId" }
+    | { kind: "repeated" | "started"; runId: string }
+  >;
+  /** Undefined where no run of the workflow `run` has that id. */
+  status(id: string): Promise<RunStatus | undefined>;
+  results(id: string): Promise<RunResults | undefined>;
+  /** What the run was started with. */
+  input(id: string): Promise<RunInput | undefined>;
+  plan(input: RunInput): Promise<RunPlan>;
+  list(filter: RunFilter): Promise<{ runs: RunListEntry[]; cursor?: string }>;
 }

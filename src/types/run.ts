@@ -71,3 +71,183 @@ export interface Aggregate {
   /** The same counts by region; jobs without one are under `default`. */
   regions: Record<string, Summary & { jobs: number; failedJobs: number }>;
 }
+
+/** Who executes a run's jobs: runner servers over HTTP, or this process. */
+export type RunMode = "local" | "remote";
+
+/** When a run counts as completed. Without one, a failing result does not fail it. */
+export type FailurePolicy =
+  /** Every job has to pass. */
+  | "all"
+  /** One job has to pass. */
+  | "any"
+  /** At most so many jobs may not pass. */
+  | { allowFailures: number }
+  /** So many jobs have to pass. */
+  | { quorum: number };
+
+/** One runner of a run request. */
+export interface RunRunner {
+  name: string;
+  /** Region whose servers execute it; `remote` needs this or `regions`. */
+  region?: string;
+  /** The same runner in each of these regions, instead of `region`. */
+  regions?: string[];
+  /** Its input; `input.url` is the absolute URL under test. */
+  input?: JsonObject;
+}
+
+/** Body of `POST /api/orchestrator`. */
+export interface RunRequest {
+  /** At least one; left out with `rerun`. */
+  runners?: RunRunner[];
+  /** Every runner in each of these regions, unless it names its own. */
+  regions?: string[];
+  /** @default "remote" for a `plan`, else required */
+  mode?: RunMode | "plan";
+  /** Jobs in flight at once; unlimited when absent. */
+  concurrency?: number;
+  /** Milliseconds for the whole run. */
+  timeout?: number;
+  tags?: string[];
+  /** The caller's own id, used in every URL. */
+  runId?: string;
+  failurePolicy?: FailurePolicy;
+  /** Id of an ended run of which the jobs that did not pass are run again. */
+  rerun?: string;
+}
+
+/** A job of a run, as it is planned when the run is submitted. */
+export interface PlannedJob extends RunnerJob {
+  /** `job_<uuid>`. */
+  id: string;
+  url: string;
+  runners: RunnerSpec[];
+}
+
+/** What the workflow `run` is started with. */
+export interface RunInput {
+  jobs: PlannedJob[];
+  mode: RunMode;
+  concurrency?: number;
+  /** Epoch milliseconds at which the run's timeout passes. */
+  deadline?: number;
+  failurePolicy?: FailurePolicy;
+}
+
+/** A run's state. */
+export type RunStateName =
+  | "cancelled"
+  | "completed"
+  | "failed"
+  | "queued"
+  | "running"
+  | "timed_out";
+
+/** A run's progress. */
+export interface RunStatus {
+  runId: string;
+  state: RunStateName;
+  totalJobs: number;
+  /** Jobs whose server answered with results. */
+  completedJobs: number;
+  /** Jobs that failed or timed out. */
+  failedJobs: number;
+  /** ISO times. */
+  createdAt: string;
+  updatedAt: string;
+  tags?: string[];
+}
+
+/** One job of a run's results. */
+export interface RunJob {
+  jobId: string;
+  url?: string;
+  region?: string;
+  state: RunStateName;
+  server?: string;
+  results: RunnerResult[];
+  error?: string;
+  attempts?: Attempt[];
+  /** Why it waits for a server, while it does. */
+  waiting?: string;
+  /** ISO times. */
+  startedAt?: string;
+  completedAt?: string;
+  durationMs?: number;
+}
+
+/** `pass` when every region passed, `fail` when none did, else `partial`. */
+export type RunOutcome = "fail" | "partial" | "pass";
+
+/** What came of one runner, by region; jobs without one are under `default`. */
+export type RunnerMatrix = Record<string, Record<string, Summary>>;
+
+/** A run's results, also while it runs. */
+export interface RunResults {
+  runId: string;
+  state: RunStateName;
+  /** In insertion order. */
+  jobs: RunJob[];
+  summary: Summary;
+  /** Only once the run has ended. */
+  outcome?: RunOutcome;
+  regions: Record<string, Summary & { jobs: number; failedJobs: number }>;
+  /** Summaries by runner, then by region. */
+  runners: RunnerMatrix;
+  tags?: string[];
+  error?: string;
+  createdAt: string;
+  completedAt?: string;
+  durationMs?: number;
+}
+
+/** An entry of a list of runs. */
+export interface RunListEntry {
+  runId: string;
+  workflow: string;
+  state: RunStateName;
+  tags?: string[];
+  createdAt: string;
+  completedAt?: string;
+}
+
+/** One entry of a run's journal. Entries of a job that has ended already count for nothing. */
+export type JournalEntry =
+  | { type: "job.started"; jobId: string; at: number }
+  | { type: "job.waiting"; jobId: string; at: number; reason: string }
+  | { type: "job.completed"; jobId: string; at: number; durationMs: number; result: JobResult }
+  | {
+      type: "job.cancelled" | "job.failed" | "job.timed_out";
+      jobId: string;
+      at: number;
+      durationMs?: number;
+      error: string;
+      attempts?: Attempt[];
+    };
+
+/** Where a plan would send a job now. */
+export interface PlanStep {
+  jobId: string;
+  url: string;
+  region?: string;
+  runners: string[];
+  /** Jobs of one shard are executed by one durable step. */
+  shard: number;
+  /** Id of the server, absent where there is none. */
+  server?: string;
+  /** Why there is no server. */
+  reason?: string;
+}
+
+/** Answer of `POST /api/orchestrator/plan`: nothing of it is started. */
+export interface RunPlan {
+  mode: "plan";
+  plan: {
+    mode: RunMode;
+    totalJobs: number;
+    shards: number;
+    concurrency?: number;
+    steps: PlanStep[];
+  };
+}
