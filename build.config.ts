@@ -1,4 +1,7 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { type BuildConfig, defineBuildConfig } from "obuild/config";
+import { bundleOwnWorkflows } from "./scripts/own-workflows.ts";
 
 const config: BuildConfig = defineBuildConfig({
   entries: [
@@ -13,6 +16,12 @@ const config: BuildConfig = defineBuildConfig({
     },
     { type: "bundle", input: "./src/nitro.ts" },
   ],
+  hooks: {
+    async end({ pkgDir }) {
+      const file = join(pkgDir, "dist/runtime/workflows/script.mjs");
+      await writeFile(file, await bundleOwnWorkflows());
+    },
+  },
 });
 
 export default config;

@@ -1,4 +1,12 @@
 import { defineConfig, type ViteUserConfig } from "vitest/config";
+import { bundleOwnWorkflows } from "./scripts/own-workflows.ts";
+
+/** Puts the script of our own workflows where the package's build would. */
+const ownWorkflows = {
+  name: "own-workflows",
+  load: (id: string): Promise<string> | undefined =>
+    id.endsWith("/src/runtime/workflows/script.ts") ? bundleOwnWorkflows() : undefined,
+};
 
 const shared = { testTimeout: 60_000, hookTimeout: 120_000 };
 const exclude = ["**/node_modules/**", "**/dist/**", "**/fixture/**", "**/.tmp/**"];
@@ -9,6 +17,7 @@ const config: ViteUserConfig = defineConfig({
   test: {
     projects: [
       {
+        plugins: [ownWorkflows],
         test: {
           ...shared,
           name: "unit",

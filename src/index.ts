@@ -23,8 +23,8 @@ export {
   findAvailableServersStep,
   getDefaultLoadBalancer,
   getDefaultRegistry,
-  type LoadBalancerReference,
-  type RegistryReference,
   selectBestServerStep,
 } from "./runtime/workflows/steps.ts";
+export { type FanOutOptions, fanOut } from "./runtime/workflows/fan-out.ts";
+export type { LoadBalancerReference, RegistryReference } from "./runtime/workflows/references.ts";
 export type * from "./types/index.ts";

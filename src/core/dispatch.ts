@@ -40,6 +40,13 @@ export interface Dispatcher extends Pick<Placement, "available" | "select"> {
     job: RunnerJob,
     context: ExecuteContext,
   ): Promise<JobResult>;
+  /**
+   * Executes a job on any server of its region. While all that live are full it waits; for servers
+   * that are down it waits as long as the configuration says.
+   *
+   * @throws OrchestratorError as `execute` does
+   */
+  dispatch(job: RunnerJob, context: ExecuteContext): Promise<JobResult>;
 }
 
 /** A dispatcher over one registry, one balancer, one executor and the leases they share. */
@@ -51,6 +58,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   return {
     available: placement.available,
     select: placement.select,
+    dispatch: (job, context) => run(undefined, job, context),
     async execute(server, job, context) {
       try {
         return await run(server, job, context);

@@ -39,6 +39,10 @@ export interface SelectOptions {
   loadBalancer?: LoadBalancer;
   /** Ends the wait for room. */
   signal?: AbortSignal;
+  /** Waits for servers that are merely full for as long as it takes; only for those that are down is the wait limited. */
+  patient?: boolean;
+  /** Told once, with the reason, when there is no room at once. */
+  onWait?: (reason: string) => void;
 }
 
 /** Finds room for jobs. */
@@ -120,8 +124,9 @@ export function createPlacement(options: PlacementOptions): Placement {
     wanted: SelectOptions,
     key: string,
   ): Promise<SelectedServer> {
-    const deadline = now() + options.wait;
+    let deadline = now() + options.wait;
     const place = lines.join(key);
+    let told = !wanted.onWait;
     try {
       // Who came before gives up before I would: all wait equally long.
       await firstOf(wanted.signal, () => place.turn);
@@ -130,7 +135,12 @@ export function createPlacement(options: PlacementOptions): Placement {
         const servers = await candidates(ids, wanted);
         const server = take(servers, wanted);
         if (server) return server;
+        if (wanted.patient && counted(servers).some(mayWork)) deadline = now() + options.wait;
         const left = deadline - now();
+        if (!told && servers.length > 0) {
+          told = true;
+          wanted.onWait?.((await unavailable(servers, wanted)).message);
+        }
         if (servers.length === 0 || left <= 0) throw await unavailable(servers, wanted);
         await firstOf(
           wanted.signal,
@@ -227,6 +237,7 @@ function noServer(
       data: {
         ...(region !== undefined && { region }),
         regions,
+        registered: servers.length,
         full: servers.filter((server) => !hasRoom(server)).map(({ id }) => id),
         circuitOpen: servers.filter((server) => !mayWork(server)).map(({ id }) => id),
       },

@@ -13,6 +13,10 @@ export interface ExecuteContext {
   jobId: string;
   /** Aborts the attempt in flight; `execute` then rejects with the signal's reason. */
   signal?: AbortSignal;
+  /** Called around every wait for a server, so that others may go on meanwhile. */
+  aside?: <T>(wait: () => Promise<T>) => Promise<T>;
+  /** Told why, when the job has to wait for a server. */
+  onWait?: (reason: string) => void;
 }
 
 /** What retries are made with. */
@@ -25,9 +29,12 @@ export interface RetriesOptions {
   sleep: Sleep;
 }
 
-/** Tries a job, first on the given server, until it is answered or may not be tried again. */
+/**
+ * Tries a job, first on the given server, until it is answered or may not be tried again. Without a
+ * server it picks one of the job's region, and waits for as long as one that lives is merely full.
+ */
 export type RunJob = (
-  server: { id: string; leaseId?: string },
+  server: { id: string; leaseId?: string } | undefined,
   job: RunnerJob,
   context: ExecuteContext,
 ) => Promise<JobResult>;
@@ -57,11 +64,22 @@ export function createRetries(options: RetriesOptions): RunJob {
     return placement.select(undefined, full ? untried : select);
   }
 
-  return async (given, job, { runId, jobId, signal }) => {
+  /** The server of a job that was given none. */
+  async function firstServer(
+    select: SelectOptions,
+    aside: NonNullable<ExecuteContext["aside"]>,
+  ): Promise<SelectedServer> {
+    return (await placement.selectNow(select)) ?? aside(() => placement.select(undefined, select));
+  }
+
+  return async (given, job, { runId, jobId, signal, onWait, aside = (wait) => wait() }) => {
     const startedAt = now();
     const attempts: Attempt[] = [];
     const key = job.url ?? jobId;
-    let server = await placement.claim(given, { key, signal });
+    const wanted: SelectOptions = { key, signal, region: job.region, patient: true, onWait };
+    let server = await (given
+      ? placement.claim(given, { key, signal })
+      : firstServer(wanted, aside));
     for (;;) {
       const number = attempts.length + 1;
       const end = await options.attempt({ server, job, runId, jobId, number, signal });
@@ -80,7 +98,8 @@ export function createRetries(options: RetriesOptions): RunJob {
       if (!error.retryable || number >= execution.attempts) throw failure(jobId, attempts, error);
       const { region } = server;
       try {
-        server = await nextServer({ region, key, signal }, attempts, error.retryAfter);
+        const next = { region, key, signal, onWait };
+        server = await aside(() => nextServer(next, attempts, error.retryAfter));
       } catch (cause) {
         throw noFurtherServer(cause) ? failure(jobId, attempts, error, cause.message) : cause;
       }

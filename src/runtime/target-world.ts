@@ -1,5 +1,6 @@
 import { createWorld } from "workflow/runtime";
 import { openDelivery } from "./delivery.ts";
+import { withOwnWorkflows } from "./own-workflows.ts";
 import type { RunEnds } from "./run-ends.ts";
 import { createTurns } from "./turns.ts";
 import { aroundCreate, type EngineHandlers, queuePrefixes, type World } from "./engine-world.ts";
@@ -12,12 +13,13 @@ interface DirectQueue {
 /** The World that `WORKFLOW_TARGET_WORLD` names, with what it lacks made up for. */
 export function createTargetWorld(
   localDir: string,
-  engine: EngineHandlers,
+  appEngine: EngineHandlers,
   ends: RunEnds,
 ): { world: World; start(): Promise<void>; close(): Promise<void> } {
   process.env.WORKFLOW_LOCAL_DATA_DIR ??= localDir;
   const created: DirectQueue & World = createWorld();
   const world: World = observed(created, ends);
+  const engine = withOwnWorkflows(appEngine, created);
   const { registerHandler } = created;
   if (registerHandler) {
     registerHandler(queuePrefixes.flow, (req) => engine.flow({ req }));

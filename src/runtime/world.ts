@@ -5,6 +5,7 @@ import { claimStarts, embeddedStarts, type Starts } from "./starts.ts";
 import { createClaims } from "./claims.ts";
 import { createTargetWorld } from "./target-world.ts";
 import { type EngineHandlers, queuePrefixes, type World } from "./engine-world.ts";
+import { ownQueueHandler, ownQueuePrefix } from "./own-workflows.ts";
 import type { RunEnds } from "./run-ends.ts";
 
 /** A World in use. */
@@ -55,11 +56,13 @@ function installEmbedded({ configured, engine, ends, dataDir }: WorldSetup): Ins
     // Dev has no stand-in, and its handlers load the newest build with each message.
     else world.registerHandler(prefix, (req) => engine[kind]({ req }), { always: true });
   }
+  world.createQueueHandler(ownQueuePrefix as QueuePrefix, ownQueueHandler());
   world.onRunEnd(({ runId }) => ends.notify(runId));
   setWorld(world);
   return { world, starts: embeddedStarts(world), start: world.start, close: world.close };
 }
 
+type QueuePrefix = Parameters<World["createQueueHandler"]>[0];
 type QueueHandler = Parameters<World["createQueueHandler"]>[1];
 
 /** The engine's own handlers, which the build's stand-in for the World has kept. */

@@ -133,6 +133,8 @@ export interface RunInput {
   /** Epoch milliseconds at which the run's timeout passes. */
   deadline?: number;
   failurePolicy?: FailurePolicy;
+  /** The id that runner servers are told, where the caller brought one. */
+  runId?: string;
 }
 
 /** A run's state. */
@@ -223,6 +225,8 @@ export type JournalEntry =
       at: number;
       durationMs?: number;
       error: string;
+      /** Code of an `OrchestratorError`. */
+      code?: string;
       attempts?: Attempt[];
     };
 
@@ -250,4 +254,23 @@ export interface RunPlan {
     concurrency?: number;
     steps: PlanStep[];
   };
+}
+
+/** Jobs by what became of them. */
+export interface JobCounts {
+  total: number;
+  /** Answered with results, even failing ones. */
+  completed: number;
+  /** Failed or timed out. */
+  failed: number;
+  /** Of `failed`, those that timed out. */
+  timedOut: number;
+  cancelled: number;
+  /** Of `completed`, those whose results all pass. */
+  passed: number;
+}
+
+/** What the workflow `run` returns; its jobs' results are in the journal. */
+export interface RunOutput extends JobCounts {
+  state: "completed" | "failed" | "timed_out";
 }

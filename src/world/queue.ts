@@ -52,8 +52,13 @@ export function createQueue(settings: QueueSettings): Queue {
     ...settings,
     handlerOf(queueName) {
       const byRequest = ofPrefix(requestHandlers, queueName);
-      if (byRequest?.always) return byRequest.handler;
-      return ofPrefix(handlers, queueName) ?? byRequest?.handler;
+      const direct = ofPrefix(handlers, queueName);
+      if (!byRequest || !direct) return byRequest?.entry.handler ?? direct?.entry;
+      // The more special one; of two for the same prefix the direct one, unless it is to give way.
+      const lead = byRequest.length - direct.length;
+      return lead > 0 || (lead === 0 && byRequest.entry.always)
+        ? byRequest.entry.handler
+        : direct.entry;
     },
   });
 
@@ -180,8 +185,15 @@ export function createQueue(settings: QueueSettings): Queue {
   };
 }
 
-/** The entry whose key a queue's name begins with. */
-function ofPrefix<T>(entries: ReadonlyMap<string, T>, queueName: string): T | undefined {
-  for (const [prefix, entry] of entries) if (queueName.startsWith(prefix)) return entry;
-  return undefined;
+/** The entry whose key a queue's name begins with, of several that of the longest key, and that key's length. */
+function ofPrefix<T>(
+  entries: ReadonlyMap<string, T>,
+  queueName: string,
+): { entry: T; length: number } | undefined {
+  let found: { entry: T; length: number } | undefined;
+  for (const [prefix, entry] of entries) {
+    const { length } = prefix;
+    if (queueName.startsWith(prefix) && length > (found?.length ?? -1)) found = { entry, length };
+  }
+  return found;
 }

@@ -1,5 +1,6 @@
 import { type ErrorData, errorFromData, OrchestratorError } from "../../core/errors.ts";
 import type { JobResult, RunnerJob } from "../../types/run.ts";
+import type { ShardReply, ShardRequest } from "../../types/shard.ts";
 import type {
   LoadBalancerHandle,
   SelectedServer,
@@ -24,6 +25,7 @@ export interface StepImplementations {
     key: string | undefined,
   ): Promise<Envelope<SelectedServer>>;
   executeRunner(server: SelectedServer | Server, job: RunnerJob): Promise<Envelope<JobResult>>;
+  executeShard(request: ShardRequest): Promise<Envelope<ShardReply>>;
 }
 
 /** A step's answer as plain data. */

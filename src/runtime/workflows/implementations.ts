@@ -3,14 +3,24 @@ import { registerStepFunction } from "workflow/internal/private";
 import type { Dispatcher } from "../../core/dispatch.ts";
 import { isOrchestratorError, OrchestratorError } from "../../core/errors.ts";
 import { parseJob } from "../../core/job.ts";
+import type { Shards } from "../shards.ts";
 import { type Envelope, provideSteps, stepId, type StepImplementations } from "./calls.ts";
 
 /** A step's attempts are used up by crashes alone, since it answers its failures instead of throwing them. */
 const CRASHES_SURVIVED = 100;
 
+/** What the steps are made of. */
+export interface StepParts {
+  dispatcher: Dispatcher;
+  /** Executes shards of a run, which are journalled. */
+  shards: Shards;
+  /** Executes shards of no run, as a step of the user's or other code may ask for. */
+  looseShards: Shards;
+}
+
 /** Makes the steps work in this process: for the engine by their ids, and for direct calls. */
-export function installSteps(dispatcher: Dispatcher): void {
-  const steps = createSteps(dispatcher);
+export function installSteps(parts: StepParts): void {
+  const steps = createSteps(parts);
   for (const name of Object.keys(steps) as (keyof StepImplementations)[]) {
     registerStepFunction(
       stepId(name),
@@ -20,7 +30,7 @@ export function installSteps(dispatcher: Dispatcher): void {
   provideSteps(steps);
 }
 
-function createSteps(dispatcher: Dispatcher): StepImplementations {
+function createSteps({ dispatcher, shards, looseShards }: StepParts): StepImplementations {
   return {
     findAvailableServers: (registry, region) =>
       enveloped(async () => {
@@ -43,6 +53,12 @@ function createSteps(dispatcher: Dispatcher): StepImplementations {
         const { runId, callId } = caller();
         return dispatcher.execute(server, job, { runId, jobId: job.id ?? `job_${callId}` });
       }),
+    // What it rejects with is a journal that cannot be written, which the engine is to try again.
+    async executeShard(request) {
+      const { runId, stepName } = caller();
+      const durable = stepName === stepId("executeShard");
+      return { ok: true, value: await (durable ? shards : looseShards).execute(runId, request) };
+    },
   };
 }
 
@@ -62,9 +78,10 @@ function toOrchestratorError(error: unknown): OrchestratorError {
 }
 
 /** The run and the call in it, which stay the same over retries and replays; made up outside a run. */
-function caller(): { runId: string; callId: string } {
+function caller(): { runId: string; callId: string; stepName?: string } {
   try {
-    return { runId: getWorkflowMetadata().workflowRunId, callId: getStepMetadata().stepId };
+    const { stepId: callId, stepName } = getStepMetadata();
+    return { runId: getWorkflowMetadata().workflowRunId, callId, stepName };
   } catch {
     return { runId: `direct_${crypto.randomUUID()}`, callId: crypto.randomUUID() };
   }

@@ -1,21 +1,13 @@
-import { OrchestratorError } from "../../core/errors.ts";
 import type { JobResult, RunnerJob } from "../../types/run.ts";
 import type {
-  LoadBalancer,
   LoadBalancerHandle,
   SelectedServer,
   Server,
-  ServerRegistry,
   ServerRegistryHandle,
   ServerStatus,
 } from "../../types/server.ts";
 import { callStep } from "./calls.ts";
-
-/** What a workflow hands to the steps for a registry: the injected handle. */
-export type RegistryReference = ServerRegistry | ServerRegistryHandle | undefined;
-
-/** What a workflow hands to the steps for a balancer: the injected handle. */
-export type LoadBalancerReference = LoadBalancer | LoadBalancerHandle | undefined;
+import { handle, type LoadBalancerReference, type RegistryReference } from "./references.ts";
 
 /** The handle of this process's registry, which is also what the API injects. */
 export function getDefaultRegistry(): ServerRegistryHandle {
@@ -79,18 +71,4 @@ export async function executeRunnerStep(
   job: RunnerJob,
 ): Promise<JobResult> {
   return callStep("executeRunner", [server, job]);
-}
-
-/** Class instances cannot cross the engine's boundary; say so before its serializer fails on one. */
-function handle(
-  reference: LoadBalancerReference | RegistryReference,
-  kind: "load-balancer" | "server-registry",
-): { kind: string; name: string } | undefined {
-  if (reference === undefined) return undefined;
-  if ("kind" in reference && reference.kind === kind) return { kind, name: reference.name };
-  const option = kind === "server-registry" ? "registry" : "loadBalancer";
-  throw new OrchestratorError(
-    "CONFIG_INVALID",
-    `A workflow takes the ${option} it is given in its options (or leaves it out) and cannot bring its own: set orchestrator.${option} in nitro.config.ts.`,
-  );
 }

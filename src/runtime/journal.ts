@@ -1,0 +1,113 @@
+import type { JournalEntry } from "../types/run.ts";
+import type { World } from "./engine-world.ts";
+
+/** A place in a journal. */
+export interface JournalCursor {
+  /** The World's own cursor of the page that was read last; the first page when absent. */
+  page?: string;
+  /** Chunks of that page that have been read. */
+  seen: number;
+}
+
+/** The journals of runs: append-only, durable, readable by every process on the same World. */
+export interface Journals {
+  /** Adds entries, in the order of the calls; resolves when they are stored. */
+  append(runId: string, entries: readonly JournalEntry[]): Promise<void>;
+  /** Everything after the cursor, oldest first, and the cursor after it. */
+  read(
+    runId: string,
+    cursor?: JournalCursor,
+  ): Promise<{ entries: JournalEntry[]; cursor: JournalCursor }>;
+}
+
+/**
+ * Chunks that are read at a time. A World has no cursor for the end of what there is, so the last page is
+ * read again from its start to see what has come since.
+ */
+const PAGE = 100;
+
+/** A journal's entries that wait for the write under way; they are stored together. */
+interface Batch {
+  lines: string[];
+  stored: Promise<void>;
+}
+
+/** Journals kept as one stream a run, each chunk of which holds lines of JSON. */
+export function createJournals(world: () => World): Journals {
+  const writing = new Map<string, { current: Promise<void>; next?: Batch }>();
+
+  function write(runId: string, lines: readonly string[]): Promise<void> {
+    return Promise.resolve(
+      world().writeToStream(streamName(runId), runId, `${lines.join("\n")}\n`),
+    );
+  }
+
+  function append(runId: string, entries: readonly JournalEntry[]): Promise<void> {
+    const lines = entries.map((entry) => JSON.stringify(entry));
+    const state = writing.get(runId);
+    if (state) {
+      // Chunks of one stream keep their order only when they are written one after another.
+      state.next ??= follow(runId, state.current);
+      state.next.lines.push(...lines);
+      return state.next.stored;
+    }
+    const current = Promise.resolve().then(() => write(runId, lines));
+    track(runId, current);
+    return current;
+  }
+
+  /** A batch that is written when the write before it has ended, however it ended. */
+  function follow(runId: string, before: Promise<void>): Batch {
+    const batch: Batch = { lines: [], stored: Promise.resolve() };
+    const begin = (): Promise<void> => {
+      const current = write(runId, batch.lines);
+      track(runId, current);
+      return current;
+    };
+    batch.stored = before.then(begin, begin);
+    return batch;
+  }
+
+  function track(runId: string, current: Promise<void>): void {
+    const state: { current: Promise<void>; next?: Batch } = { current };
+    writing.set(runId, state);
+    const done = (): void => {
+      if (writing.get(runId) === state && !state.next) writing.delete(runId);
+    };
+    current.then(done, done);
+  }
+
+  return {
+    append,
+    async read(runId, cursor = { seen: 0 }) {
+      const entries: JournalEntry[] = [];
+      let { page, seen } = cursor;
+      for (;;) {
+        const options = { limit: PAGE, ...(page !== undefined && { cursor: page }) };
+        const chunks = await world().getStreamChunks(streamName(runId), runId, options);
+        for (const { data } of chunks.data.slice(seen)) entries.push(...parse(data));
+        seen = chunks.data.length;
+        if (!chunks.hasMore || !chunks.cursor) {
+          return { entries, cursor: { seen, ...(page !== undefined && { page }) } };
+        }
+        page = chunks.cursor;
+        seen = 0;
+      }
+    },
+  };
+}
+
+/** The engine names streams so, with the part of the run's id that is its own. */
+function streamName(runId: string): string {
+  return `strm_${runId.replace(/^wrun_/, "")}_system_journal`;
+}
+
+const decoder = new TextDecoder();
+
+function parse(chunk: Uint8Array): JournalEntry[] {
+  return decoder
+    .decode(chunk)
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as JournalEntry);
+}

@@ -1,0 +1,202 @@
+import { parseJob } from "../core/job.ts";
+import { countEnds, failedEnd, isJobEnd, type JobEnd, outcomeOf } from "../core/job-ends.ts";
+import { createSlots, type Slot, type Slots } from "../core/slots.ts";
+import type { ExecuteContext } from "../core/dispatch.ts";
+import type { JobResult, JournalEntry, RunMode, RunnerJob } from "../types/run.ts";
+import type { ShardReply, ShardRequest } from "../types/shard.ts";
+import type { Durations } from "./durations.ts";
+import type { JournalCursor, Journals } from "./journal.ts";
+
+/** Gets a job executed, with as many attempts as it takes. */
+export type JobRunner = (job: RunnerJob, context: ExecuteContext) => Promise<JobResult>;
+
+/** What shards are executed with. */
+export interface ShardsOptions {
+  journals: Journals;
+  runners: Record<RunMode, JobRunner>;
+  durations: Durations;
+  /** Calls back once when the run has ended without waiting for its shards, until the returned function is called. */
+  onRunEnd: (runId: string, callback: () => void) => () => void;
+  /** Epoch milliseconds. */
+  now?: () => number;
+}
+
+/** Executes shards. */
+export interface Shards {
+  /**
+   * Executes those jobs of a shard that its run's journal does not have the end of, and journals each as it ends.
+   * Rejects only when the journal cannot be written, so that the engine tries again.
+   */
+  execute(runId: string, request: ShardRequest): Promise<ShardReply>;
+}
+
+/** What the shards of one fan-out share in this process. */
+interface Group {
+  slots: Slots;
+  shards: number;
+  /** Aborts what is in flight. */
+  abort: AbortController;
+  journal: JournalView;
+  release: () => void;
+}
+
+/** Executes shards in this process; those of one fan-out share one window. */
+export function createShards(options: ShardsOptions): Shards {
+  const { journals, runners, durations, now = Date.now } = options;
+  const groups = new Map<string, Group>();
+
+  /** The group of a shard, with its window added; the place of a shard that has ended stays for the others. */
+  function join(
+    runId: string,
+    { group: number, window = Infinity, deadline }: ShardRequest,
+  ): Group {
+    const key = `${runId}/${number}`;
+    const group = groups.get(key) ?? createGroup(runId, key, deadline);
+    groups.set(key, group);
+    group.shards++;
+    group.slots.widen(window);
+    return group;
+  }
+
+  function createGroup(runId: string, key: string, deadline: number | undefined): Group {
+    const abort = new AbortController();
+    const off = options.onRunEnd(runId, () => abort.abort(cancelled));
+    const left = deadline === undefined ? undefined : deadline - now();
+    const expire = (): void => abort.abort(timedOut);
+    const timer = left === undefined || left <= 0 ? undefined : startTimer(left, expire);
+    if (left !== undefined && left <= 0) expire();
+    return {
+      slots: createSlots(),
+      shards: 0,
+      abort,
+      journal: viewJournal(journals, runId),
+      release() {
+        groups.delete(key);
+        off();
+        timer?.stop();
+      },
+    };
+  }
+
+  async function execute(runId: string, request: ShardRequest): Promise<ShardReply> {
+    const group = join(runId, request);
+    try {
+      const known = await group.journal.ends();
+      const ends = await Promise.all(
+        request.jobs.map((job) => known.get(job.id) ?? executeInTurn(runId, request, group, job)),
+      );
+      return {
+        counts: countEnds(ends),
+        ...(request.collect && { outcomes: ends.map(outcomeOf) }),
+      };
+    } finally {
+      if (--group.shards === 0) group.release();
+    }
+  }
+
+  /** Executes a job when it has a place, which it keeps until its end is stored. */
+  function executeInTurn(
+    runId: string,
+    request: ShardRequest,
+    group: Group,
+    job: ShardRequest["jobs"][number],
+  ): Promise<JobEnd> {
+    return group.slots.run(durations.expected(job), async (slot) => {
+      const end = await executeJob(runId, request, group, job, slot);
+      // Once its run has ended, nobody may add to a journal.
+      if (end.type !== "job.cancelled") await journals.append(runId, [end]);
+      return end;
+    });
+  }
+
+  async function executeJob(
+    runId: string,
+    request: ShardRequest,
+    { abort, slots: _, ...group }: Group,
+    job: ShardRequest["jobs"][number],
+    slot: Slot,
+  ): Promise<JobEnd> {
+    const startedAt = now();
+    const note = (entry: JournalEntry): void => group.journal.note(entry);
+    try {
+      abort.signal.throwIfAborted();
+      note({ type: "job.started", jobId: job.id, at: startedAt });
+      const result = await runners[request.mode](parseJob(job), {
+        runId: request.runId ?? runId,
+        jobId: job.id,
+        signal: abort.signal,
+        aside: async (wait) => {
+          const answer = await slot.aside(wait);
+          note({ type: "job.started", jobId: job.id, at: now() });
+          return answer;
+        },
+        onWait: (reason) => note({ type: "job.waiting", jobId: job.id, at: now(), reason }),
+      });
+      durations.record(job, result.results);
+      return {
+        type: "job.completed",
+        jobId: job.id,
+        at: now(),
+        durationMs: now() - startedAt,
+        result,
+      };
+    } catch (error) {
+      const end = failedEnd(job.id, error, now(), now() - startedAt);
+      if (!abort.signal.aborted) return end;
+      const { reason } = abort.signal as { reason: typeof cancelled | typeof timedOut };
+      return { ...end, ...reason };
+    }
+  }
+
+  return { execute };
+}
+
+/** How a job ends that was cut off. */
+const cancelled = { type: "job.cancelled", error: "The run was cancelled" } as const;
+const timedOut = { type: "job.timed_out", error: "The run's timeout passed" } as const;
+
+/** The longest time that `setTimeout` can wait. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
+/** Calls back after a time of any length, unless it is stopped. */
+function startTimer(ms: number, callback: () => void): { stop: () => void } {
+  let timer: ReturnType<typeof setTimeout>;
+  const wait = (left: number): void => {
+    timer = setTimeout(
+      () => (left > MAX_TIMEOUT_MS ? wait(left - MAX_TIMEOUT_MS) : callback()),
+      Math.min(Math.max(0, left), MAX_TIMEOUT_MS),
+    );
+  };
+  wait(ms);
+  return { stop: () => clearTimeout(timer) };
+}
+
+/** A run's journal as its shards need it: what has ended, read once for all of them. */
+interface JournalView {
+  ends(): Promise<ReadonlyMap<string, JobEnd>>;
+  /** Adds an entry that nobody waits for. */
+  note(entry: JournalEntry): void;
+}
+
+function viewJournal(journals: Journals, runId: string): JournalView {
+  const ends = new Map<string, JobEnd>();
+  let cursor: JournalCursor | undefined;
+  let reading: Promise<unknown> = Promise.resolve();
+  async function read(): Promise<void> {
+    const page = await journals.read(runId, cursor);
+    ({ cursor } = page);
+    for (const entry of page.entries) {
+      if (isJobEnd(entry) && !ends.has(entry.jobId)) ends.set(entry.jobId, entry);
+    }
+  }
+  return {
+    async ends() {
+      const turn = reading.then(read, read);
+      reading = turn;
+      await turn;
+      return ends;
+    },
+    // Progress that is lost is told by the next entry; a journal that cannot be written fails at a job's end.
+    note: (entry) => void journals.append(runId, [entry]).catch(() => undefined),
+  };
+}

@@ -1,0 +1,146 @@
+import { aggregateResults } from "../../core/aggregate.ts";
+import { OrchestratorError } from "../../core/errors.ts";
+import { endStateOf } from "../../core/run-state.ts";
+import { splitIntoShards } from "../../core/shards.ts";
+import type { Aggregate, FailurePolicy, JobCounts, RunnerJob } from "../../types/run.ts";
+import type { ShardReply, ShardRequest } from "../../types/shard.ts";
+import { callStep } from "./calls.ts";
+import { handle, type LoadBalancerReference, type RegistryReference } from "./references.ts";
+
+/** How `fanOut` gets its jobs executed. */
+export interface FanOutOptions {
+  /** Jobs in flight at once, an integer of at least 1. @default unlimited */
+  concurrency?: number;
+  /** `http` sends jobs to runner servers, `local` executes the app's own runners in this process. @default "http" */
+  executor?: "http" | "local";
+  /** The injected handle; the process's registry when absent. */
+  registry?: RegistryReference;
+  /** The injected handle; the process's balancer when absent. */
+  loadBalancer?: LoadBalancerReference;
+  /** Milliseconds for all jobs together; those that have not ended then are `timed_out`. @default unlimited */
+  timeout?: number;
+  /** When the aggregate counts as completed. Without one, a failing result does not fail it. */
+  failurePolicy?: FailurePolicy;
+}
+
+/** What a fan-out comes down to for the engine. */
+export interface ShardedRun extends Omit<ShardRequest, "group" | "jobs" | "window"> {
+  jobs: ShardRequest["jobs"];
+  concurrency?: number;
+}
+
+/** Fan-outs of this replay so far. A replay has a context of its own, so they count alike each time. */
+let groups = 0;
+
+/**
+ * Executes jobs and aggregates what they bring; for thousands of jobs as well as for one. Durable:
+ * jobs are executed by at most 32 steps, and each result is journalled as it comes, so that after a
+ * crash only those that were in flight are sent again, under the same `Idempotency-Key`. In a
+ * sliding window over all regions; a job that waits for a server leaves its place to others.
+ *
+ * @returns jobs in the given order; a failed job is a part of it, so it never rejects for one
+ * @throws OrchestratorError `CONFIG_INVALID` for an option, or an id that two jobs have
+ */
+export async function fanOut(
+  jobs: readonly RunnerJob[],
+  options: FanOutOptions = {},
+): Promise<Aggregate> {
+  const { concurrency, executor = "http", registry, loadBalancer, timeout } = options;
+  // The process has one of each; a workflow's own could not cross the engine's boundary.
+  handle(registry, "server-registry");
+  handle(loadBalancer, "load-balancer");
+  assertPositiveInteger("concurrency", concurrency);
+  assertPositiveInteger("timeout", timeout);
+  if (executor !== "http" && executor !== "local") {
+    throw invalid("executor", '"http" or "local"', executor);
+  }
+  const group = groups;
+  const replies = await runShards({
+    jobs: withIds(jobs, group),
+    mode: executor === "http" ? "remote" : "local",
+    collect: true,
+    ...(concurrency !== undefined && { concurrency }),
+    ...(timeout !== undefined && { deadline: Date.now() + timeout }),
+  });
+  const settled = replies.flatMap(({ outcomes = [] }) =>
+    outcomes.map((outcome) =>
+      outcome.ok
+        ? { status: "fulfilled" as const, value: outcome.result }
+        : { status: "rejected" as const, reason: outcome.error },
+    ),
+  );
+  const aggregate = aggregateResults(settled, jobs);
+  const { failurePolicy: policy } = options;
+  if (policy === undefined) return aggregate;
+  return { ...aggregate, state: endStateOf(total(replies), { policy }) };
+}
+
+/** The counts of all shards together. */
+export function total(replies: readonly ShardReply[]): JobCounts {
+  const sum: JobCounts = {
+    total: 0,
+    completed: 0,
+    failed: 0,
+    timedOut: 0,
+    cancelled: 0,
+    passed: 0,
+  };
+  for (const { counts } of replies) {
+    for (const key of Object.keys(sum) as (keyof JobCounts)[]) sum[key] += counts[key];
+  }
+  return sum;
+}
+
+/** Splits jobs into shards, each of which one step executes; one answer a shard, also for one that failed. */
+export async function runShards({ jobs, concurrency, ...rest }: ShardedRun): Promise<ShardReply[]> {
+  const group = groups++;
+  return Promise.all(
+    splitIntoShards(jobs, concurrency).map(async (shard) => {
+      try {
+        return await callStep<ShardReply>("executeShard", [{ ...rest, ...shard, group }]);
+      } catch (error) {
+        return failedShard(shard.jobs, error);
+      }
+    }),
+  );
+}
+
+/** A fan-in has to end, whatever became of a shard. */
+function failedShard(jobs: ShardRequest["jobs"], error: unknown): ShardReply {
+  const total = jobs.length;
+  const message = error instanceof Error ? error.message : String(error);
+  return {
+    counts: { total, completed: 0, failed: total, timedOut: 0, cancelled: 0, passed: 0 },
+    outcomes: jobs.map(({ id }) => ({
+      ok: false,
+      error: { code: "EXECUTION_FAILED", message, data: { jobId: id } },
+    })),
+  };
+}
+
+/** Jobs whose ids are unique in the run, also when the same ones are fanned out a second time. */
+function withIds(jobs: readonly RunnerJob[], group: number): ShardRequest["jobs"] {
+  if (!Array.isArray(jobs)) throw invalid("jobs", "an array", jobs);
+  const suffix = group === 0 ? "" : `~${group + 1}`;
+  const seen = new Set<string>();
+  return jobs.map((job: RunnerJob, index) => {
+    const id = `${job.id ?? `job-${index + 1}`}${suffix}`;
+    if (seen.has(id)) {
+      throw invalid(`jobs[${index}].id`, "unique among the jobs", job.id);
+    }
+    seen.add(id);
+    return { ...job, id };
+  });
+}
+
+function assertPositiveInteger(option: string, value: number | undefined): void {
+  if (value === undefined || (Number.isInteger(value) && value >= 1)) return;
+  throw invalid(option, "an integer of at least 1", value);
+}
+
+function invalid(what: string, expected: string, got: unknown): OrchestratorError {
+  return new OrchestratorError(
+    "CONFIG_INVALID",
+    `fanOut: ${what} must be ${expected} (got ${JSON.stringify(got)})`,
+  );
+}
