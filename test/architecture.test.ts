@@ -31,10 +31,11 @@ const graph = new Map(
 const allowed: Record<string, RegExp> = {
   types: /^types\//,
   core: /^(?:types|core)\//,
+  docs: /^docs\//,
   build: /^(?:types|build)\/|^core\/errors\.ts$/,
   executors: /^(?:types|core|executors)\//,
-  runner: /^(?:types|core|runner)\//,
-  http: /^(?:types|core|http)\//,
+  runner: /^(?:types|core|docs|runner)\//,
+  http: /^(?:types|core|docs|http)\//,
   world: /^(?:types|core|world)\//,
   runtime: /^(?:types|core|executors|http|runner|runtime|world)\//,
   "config.ts": /^types\/|^core\/(?:errors|server-options)\.ts$/,

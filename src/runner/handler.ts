@@ -1,7 +1,7 @@
+import { docsHeaders, docsPage } from "../docs/page.ts";
 import { createAnswers, type Answers } from "./answers.ts";
 import { closeBrowser } from "./browser.ts";
 import type { RunnerInfo } from "./contract.ts";
-import { docsPage } from "./docs-page.ts";
 import { execute } from "./execute.ts";
 import { openApiDocument, type OpenApiDocument } from "./openapi.ts";
 import { resolveOptions, type RunnerHandlerOptions, type RunnerServerOptions } from "./options.ts";
@@ -150,16 +150,17 @@ function specRoute(_request: Request, server: RunnerServer): Response {
   return json(200, JSON.stringify(server.document));
 }
 
-function docsRoute(): Response {
+function docsRoute(_request: Request, { region }: RunnerServer): Response {
   const nonce = crypto.randomUUID();
-  return new Response(docsPage(nonce), {
-    headers: {
-      "content-type": "text/html; charset=utf-8",
-      "content-security-policy": `default-src 'none'; img-src data:; connect-src 'self'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'`,
-      "x-content-type-options": "nosniff",
-      "referrer-policy": "no-referrer",
-    },
+  const html = docsPage({
+    nonce,
+    title: "Runners HTTP API",
+    // Its document's paths begin at the base.
+    mount: "",
+    featured: "executeRunners",
+    ...(region !== undefined && { facts: { Region: region } }),
   });
+  return new Response(html, { headers: docsHeaders(nonce) });
 }
 
 function describe({ catalog, region, base }: RunnerServer): RunnerInfo {
