@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
 import { extname, isAbsolute, resolve } from "pathe";
 import { OrchestratorError } from "./core/errors.ts";
+import { serversOfRegions } from "./core/server-config.ts";
 import { parseLoadBalancer, parseRegistry } from "./core/server-options.ts";
-import type { OrchestratorConfig, OrchestratorOptions } from "./types/config.ts";
+import type { OrchestratorConfig, OrchestratorOptions, RunnersConfig } from "./types/config.ts";
 
 const defaults = {
   pattern: ["workflows/**/*.ts", "src/workflows/**/*.ts"],
@@ -26,7 +27,7 @@ const defaults = {
  */
 export function resolveConfig(config: unknown, rootDir: string): OrchestratorOptions {
   const resolved = resolveKeys(config, rootDir);
-  if (resolved.runners && resolved.runners.route === resolved.route) {
+  if (resolved.runners && resolved.runners.serve && resolved.runners.route === resolved.route) {
     throw invalid("orchestrator.runners.route", "must not be orchestrator.route", resolved.route);
   }
   return resolved;
@@ -49,14 +50,7 @@ function resolveKeys(config: unknown, rootDir: string): OrchestratorOptions {
   return {
     pattern: patterns(user.pattern, "orchestrator.pattern", defaults.pattern),
     route: route(user.route ?? defaults.route, "orchestrator.route"),
-    registry:
-      user.registry === undefined
-        ? { type: "env" }
-        : modulePath(
-            parseRegistry(user.registry, "orchestrator.registry"),
-            "orchestrator.registry",
-            rootDir,
-          ),
+    registry: registry(user, rootDir),
     loadBalancer:
       user.loadBalancer === undefined
         ? { type: "env" }
@@ -65,7 +59,7 @@ function resolveKeys(config: unknown, rootDir: string): OrchestratorOptions {
             "orchestrator.loadBalancer",
             rootDir,
           ),
-    runners: runners(user.runners),
+    runners: runners(isRegionMap(user.runners) ? undefined : user.runners),
     healthCheck:
       user.healthCheck === false
         ? false
@@ -76,11 +70,43 @@ function resolveKeys(config: unknown, rootDir: string): OrchestratorOptions {
   };
 }
 
-function runners(value: OrchestratorConfig["runners"]): OrchestratorOptions["runners"] {
-  if (value === undefined || value === false) return false;
+/** The servers: of `registry`, or of `runners` where that maps regions to URLs, else what the environment says. */
+function registry(user: OrchestratorConfig, rootDir: string): OrchestratorOptions["registry"] {
+  const path = "orchestrator.registry";
+  if (isRegionMap(user.runners)) {
+    if (user.registry !== undefined) {
+      throw invalid(path, "cannot stand beside orchestrator.runners with URLs", user.registry);
+    }
+    const servers = serversOfRegions(user.runners, "orchestrator.runners");
+    return { type: "in-memory", servers };
+  }
+  if (user.registry === undefined) return { type: "env" };
+  return modulePath(parseRegistry(user.registry, path), path, rootDir);
+}
+
+/** True for `{"us-east-1": "https://…"}`, which stands where the options of runners may stand too. */
+function isRegionMap(value: unknown): value is Record<string, string | string[]> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  const urls = Object.entries(value).filter(([key]) => !runnerOptions.includes(key));
+  return urls.length > 0 && urls.every(([, url]) => [url].flat().every(isUrl));
+}
+
+function isUrl(value: unknown): boolean {
+  return typeof value === "string" && /^https?:\/\//.test(value);
+}
+
+const runnerOptions = ["pattern", "region", "route", "timeout"];
+
+function runners(value: unknown): OrchestratorOptions["runners"] {
+  if (value === false) return false;
+  if (value === undefined) return { ...defaults.runners, serve: false };
+  return servedRunners(value);
+}
+
+function servedRunners(given: unknown): OrchestratorOptions["runners"] {
   const path = "orchestrator.runners";
-  object(value, path);
-  knownKeys(value, ["pattern", "region", "route", "timeout"], path);
+  const value = object(given, path) as RunnersConfig;
+  knownKeys(value, runnerOptions, path);
   const region: unknown = value.region;
   if (region !== undefined && (typeof region !== "string" || region.trim() === "")) {
     throw invalid(`${path}.region`, "must be a non-empty string", region);
@@ -91,6 +117,7 @@ function runners(value: OrchestratorConfig["runners"]): OrchestratorOptions["run
     path,
   );
   return {
+    serve: true,
     pattern: patterns(value.pattern, `${path}.pattern`, defaults.runners.pattern),
     route: route(value.route ?? defaults.runners.route, `${path}.route`),
     timeout,

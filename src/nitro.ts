@@ -45,7 +45,7 @@ const orchestrator: NitroModule = {
     plugins.push(runtimeFile("plugin"));
     handlers.push({ route: options.route, handler: runtimeFile("handler") });
     handlers.push({ route: `${options.route}/**`, handler: runtimeFile("handler") });
-    const refreshRunners = options.runners ? serveRunners(nitro, options.runners) : undefined;
+    const refreshRunners = options.runners ? addRunners(nitro, options.runners) : undefined;
     nitro.hooks.hook("build:before", async () => {
       const build = async (): Promise<void> => {
         await refreshRunners?.();
@@ -98,19 +98,21 @@ function followChanges(
   });
 }
 
-/** Adds the runner server, and answers with a function that looks for runners anew and tells whether any came or went. */
-function serveRunners(
+/** Bundles the app's runners, serves them where that is wanted, and answers with a function that looks for runners anew and tells whether any came or went. */
+function addRunners(
   nitro: Nitro,
   runners: Exclude<OrchestratorOptions["runners"], false>,
 ): () => Promise<boolean> {
   const { virtual, handlers, plugins, rootDir } = nitro.options;
   let imports: RunnerImport[] = [];
   virtual["#orchestrator/virtual/runners"] = () => runnersTemplate(imports);
-  handlers.push({ route: `${runners.route}/**`, handler: runtimeFile("runner-handler") });
   // Its browser lies beside its JavaScript, where a bundle would not find it.
   nitro.options.traceDeps = [...(nitro.options.traceDeps ?? []), "@sparticuz/chromium*"];
-  // Before ours, so that runners drain before the process is told to go.
-  plugins.unshift(runtimeFile("runner-plugin"));
+  if (runners.serve) {
+    handlers.push({ route: `${runners.route}/**`, handler: runtimeFile("runner-handler") });
+    // Before ours, so that runners drain before the process is told to go.
+    plugins.unshift(runtimeFile("runner-plugin"));
+  }
   return async () => {
     const found = await discoverRunners(rootDir, runners.pattern);
     const changed = JSON.stringify(found) !== JSON.stringify(imports);

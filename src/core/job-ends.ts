@@ -52,14 +52,14 @@ export function failedEnd(
     jobId,
     at,
     durationMs,
-    error: messageOf(error),
+    error: failureMessage(error),
     ...(isOrchestratorError(error) && { code: error.code }),
     ...(Array.isArray(attempts) && { attempts }),
   };
 }
 
 /** An error's message, in the words that callers of the run API know for what they can mend. */
-function messageOf(error: unknown): string {
+export function failureMessage(error: unknown): string {
   if (!isOrchestratorError(error)) return error instanceof Error ? error.message : String(error);
   const { code, data = {}, message } = error;
   const list = (value: unknown): string => (Array.isArray(value) ? value.join(", ") : "");

@@ -7,6 +7,7 @@ import type {
 import { OrchestratorError } from "./errors.ts";
 import type { Leases } from "./leases.ts";
 import { createLines } from "./line.ts";
+import { hasRoom, mayWork, noServer } from "./room.ts";
 import { firstOf, type Sleep } from "./sleep.ts";
 
 /** Milliseconds a place is held for a job that has not started, and beyond an attempt's timeout. */
@@ -201,15 +202,6 @@ function selected(status: ServerStatus, leaseId: string): SelectedServer {
   };
 }
 
-/** A half-open circuit lets one job through, as its probe. */
-function mayWork({ circuit, inFlight }: ServerStatus): boolean {
-  return circuit === "closed" || (circuit === "half-open" && inFlight === 0);
-}
-
-function hasRoom({ inFlight, capacity = Infinity }: ServerStatus): boolean {
-  return inFlight < capacity;
-}
-
 function unknownServer(server: string, servers: readonly { id: string }[]): OrchestratorError {
   const known = servers.map(({ id }) => id);
   const list = known.join(", ") || "none";
@@ -220,37 +212,4 @@ function unknownServer(server: string, servers: readonly { id: string }[]): Orch
       data: { server, known },
     },
   );
-}
-
-function noServer(
-  servers: readonly ServerStatus[],
-  region: string | undefined,
-  regions: readonly string[],
-): OrchestratorError {
-  const where = region === undefined ? "" : ` for region ${region}`;
-  const none = `none registered (regions: ${regions.join(", ") || "none"})`;
-  return new OrchestratorError(
-    "NO_SERVER_AVAILABLE",
-    `No runner servers available${where}: ${servers.map(whyNot).join("; ") || none}`,
-    {
-      retryable: servers.length > 0,
-      data: {
-        ...(region !== undefined && { region }),
-        regions,
-        registered: servers.length,
-        full: servers.filter((server) => !hasRoom(server)).map(({ id }) => id),
-        circuitOpen: servers.filter((server) => !mayWork(server)).map(({ id }) => id),
-      },
-    },
-  );
-}
-
-/** Why a server takes no job now. */
-function whyNot(server: ServerStatus): string {
-  const { id, circuit, lastError, inFlight, capacity } = server;
-  if (!mayWork(server)) {
-    return `the circuit of ${id} is ${circuit}${lastError === undefined ? "" : ` (${lastError})`}`;
-  }
-  if (!hasRoom(server)) return `${id} is full (${inFlight} of ${capacity} jobs)`;
-  return `${id} was not chosen by the load balancer`;
 }

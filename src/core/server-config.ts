@@ -74,14 +74,26 @@ export function serversFromRegions(json: string | undefined): Server[] {
       `${variable} environment variable is not valid. ${expected} (got ${shown(json)})`,
     );
   }
-  const servers = Object.entries(regions).flatMap(([region, urls]) => serversOf(region, urls));
-  assertUniqueIds(servers, (index) => `${variable}: id ${index + 1}`);
+  return serversOfRegions(regions, variable);
+}
+
+/**
+ * The servers of a map from a region to a URL, or to an array of URLs, with ids as for `PLAYWRIGHT_RUNNERS`.
+ *
+ * @param path what the message calls the map
+ * @throws OrchestratorError `CONFIG_INVALID`
+ */
+export function serversOfRegions(regions: object, path: string): Server[] {
+  const servers = Object.entries(regions).flatMap(([region, urls]) =>
+    serversOf(region, urls, path),
+  );
+  assertUniqueIds(servers, (index) => `${path}: id ${index + 1}`);
   return servers;
 }
 
-function serversOf(region: string, urls: unknown): Server[] {
-  const path = `${variable}[${JSON.stringify(region)}]`;
-  assertName(region, `${variable}: region`);
+function serversOf(region: string, urls: unknown, map: string): Server[] {
+  const path = `${map}[${JSON.stringify(region)}]`;
+  assertName(region, `${map}: region`);
   if (!Array.isArray(urls)) {
     assertServerUrl(urls, path);
     return [{ id: region, url: urls, region }];

@@ -13,22 +13,27 @@ export interface EngineHandlers {
 /** Names of the engine's queues start so. */
 export const queuePrefixes = { flow: "__wkf_workflow_", step: "__wkf_step_" } as const;
 
-/** The same World with something done around each event it stores. */
+/**
+ * The same World with something done around each event it stores; what is done may store other data
+ * than the engine gave.
+ */
 export function aroundCreate(
   world: World,
   around: <T>(
-    event: { eventType: string; runId: string | null },
-    create: () => Promise<T>,
+    event: { eventType: string; runId: string | null; eventData?: Record<string, unknown> },
+    create: (eventData?: Record<string, unknown>) => Promise<T>,
   ) => Promise<T>,
 ): World {
   // One signature for the overloads, which differ only in the event's type.
   const create = world.events.create as unknown as (
     runId: string | null,
-    data: { eventType: string },
+    data: { eventType: string; eventData?: Record<string, unknown> },
     ...rest: unknown[]
   ) => Promise<unknown>;
   const wrapped: typeof create = (runId, data, ...rest) =>
-    around({ runId, eventType: data.eventType }, () => create(runId, data, ...rest));
+    around({ runId, ...data }, (eventData) =>
+      create(runId, eventData ? { ...data, eventData } : data, ...rest),
+    );
   return {
     ...world,
     events: { ...world.events, create: wrapped as unknown as World["events"]["create"] },

@@ -1,6 +1,7 @@
 import { getRun } from "workflow/api";
 import { getWorld } from "workflow/runtime";
 import type { RunEngine, RunRecord } from "../types/engine.ts";
+import type { World } from "./engine-world.ts";
 import type { RunEnds } from "./run-ends.ts";
 import type { Starts } from "./starts.ts";
 
@@ -44,18 +45,25 @@ export function createEngine(starts: Starts, ends: RunEnds, closing: AbortSignal
   }
 
   return {
-    start: async (request) =>
-      request.idempotency
-        ? starts.once(request, request.idempotency)
-        : { kind: "started", runId: await starts.stored(request) },
+    start: starts.start,
     read: readRun,
     wait,
   };
 }
 
+/** Whether a run has ended, as its record says. */
+export async function readEnded(world: World, runId: string): Promise<boolean> {
+  const { status } = await world.runs.get(runId, { resolveData: "none" });
+  return status !== "pending" && status !== "running";
+}
+
+/** Whether a text can be a run's id of the engine's; anything else must not reach a path or a query. */
+export function isRunId(text: string): boolean {
+  return /^wrun_[0-9A-HJKMNP-TV-Z]{26}$/.test(text);
+}
+
 async function readRun(runId: string): Promise<RunRecord | undefined> {
-  // Anything else cannot be a run of the engine's, and must not reach a path or a query.
-  if (!/^wrun_[0-9A-HJKMNP-TV-Z]{26}$/.test(runId)) return undefined;
+  if (!isRunId(runId)) return undefined;
   const run = await getWorld()
     .runs.get(runId)
     .catch((error: unknown) => {

@@ -97,6 +97,12 @@ export function createJournals(world: () => World): Journals {
   };
 }
 
+/** For jobs of no run: nothing is kept. */
+export const noJournals: Journals = {
+  append: () => Promise.resolve(),
+  read: () => Promise.resolve({ entries: [], cursor: { seen: 0 } }),
+};
+
 /** The engine names streams so, with the part of the run's id that is its own. */
 function streamName(runId: string): string {
   return `strm_${runId.replace(/^wrun_/, "")}_system_journal`;

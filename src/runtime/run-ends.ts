@@ -23,3 +23,36 @@ export function createRunEnds(): RunEnds {
     },
   };
 }
+
+/** How often a run's record is read while its end is waited for, since another process may bring it about. */
+const REREAD_MS = 1000;
+
+/** Calls back once when a run has ended, here or in another process, unless it is stopped before. */
+export function watchEnd(
+  ends: RunEnds,
+  runId: string,
+  hasEnded: () => Promise<boolean>,
+  callback: () => void,
+): () => void {
+  const timer = setInterval(() => {
+    // A World that is out of reach is asked again.
+    hasEnded().then(
+      (ended) => ended && end(),
+      () => undefined,
+    );
+  }, REREAD_MS);
+  timer.unref();
+  const unsubscribe = ends.subscribe(runId, () => end());
+  let stopped = false;
+  function stop(): void {
+    stopped = true;
+    clearInterval(timer);
+    unsubscribe();
+  }
+  function end(): void {
+    if (stopped) return;
+    stop();
+    callback();
+  }
+  return stop;
+}

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { start } from "workflow/api";
 import { getWorld } from "workflow/runtime";
-import type { StartOutcome, StartRequest } from "../types/engine.ts";
+import type { RunAbout, StartOutcome, StartRequest } from "../types/engine.ts";
 import type { EmbeddedWorld } from "../world/index.ts";
 import type { Claims } from "./claims.ts";
 import { createTurns } from "./turns.ts";
@@ -9,22 +9,48 @@ import { aroundCreate, type World } from "./engine-world.ts";
 
 /** Starts runs that are stored before the start is acknowledged. */
 export interface Starts {
-  /** Starts a run. */
-  stored(request: StartRequest): Promise<string>;
-  /** Starts a run unless the key has started one. */
-  once(request: StartRequest, idempotency: Idempotency): Promise<StartOutcome>;
+  /** Starts a run, unless one of its keys has started one. */
+  start(request: StartRequest): Promise<StartOutcome>;
+  /** The engine's id of the run that a caller gave this id. */
+  find(ownId: string): Promise<string | undefined>;
 }
 
-type Idempotency = NonNullable<StartRequest["idempotency"]>;
+/** A key that at most one run can have. */
+interface Key {
+  key: string;
+  fingerprint: string;
+}
+
+/** What a request would have for itself alone. */
+function keysOf({ idempotency, ownId }: StartRequest): Key[] {
+  const keys: Key[] = [];
+  if (idempotency) {
+    keys.push({ key: `key:${idempotency.key}`, fingerprint: digest(idempotency.fingerprint) });
+  }
+  if (ownId) keys.push({ key: ownKey(ownId.id), fingerprint: digest(ownId.fingerprint) });
+  return keys;
+}
+
+function ownKey(id: string): string {
+  return `run:${id}`;
+}
+
+function conflict(key: string): StartOutcome {
+  return { kind: "conflict", field: key.startsWith("run:") ? "runId" : "Idempotency-Key" };
+}
 
 /** Starts on the embedded World, whose claims are stored with the run they belong to. */
 export function embeddedStarts(world: EmbeddedWorld): Starts {
   return {
-    stored: (request) => startStored(request),
-    async once(request, { key, fingerprint }) {
-      const claims = [{ key: `key:${key}`, fingerprint: digest(fingerprint) }];
-      return world.claimStart(claims, (claiming) => startStored(request, { world: claiming }));
+    async start(request) {
+      const keys = keysOf(request);
+      if (keys.length === 0) return { kind: "started", runId: await startStored(request) };
+      const outcome = await world.claimStart(keys, (claiming) =>
+        startStored(request, { world: claiming }),
+      );
+      return outcome.kind === "conflict" ? conflict(outcome.key) : outcome;
     },
+    find: async (ownId) => world.claimed(ownKey(ownId)),
   };
 }
 
@@ -33,42 +59,58 @@ export function claimStarts(claims: Claims): Starts {
   // A claim is written before its run, so starts under one key must follow one another.
   const starting = createTurns();
   return {
-    stored: (request) => startStored(request),
-    once: (request, { key, fingerprint }) =>
-      starting.take(key, () =>
-        claimAndStart(request, { key, fingerprint: digest(fingerprint) }, claims),
-      ),
+    async start(request) {
+      const keys = keysOf(request);
+      let begin = (): Promise<StartOutcome> => claimAndStart(request, keys, claims);
+      for (const { key } of keys.toSorted((a, b) => (a.key < b.key ? 1 : -1))) {
+        const inner = begin;
+        begin = () => starting.take(key, inner);
+      }
+      return begin();
+    },
+    async find(ownId) {
+      const claim = await claims.read(ownKey(ownId));
+      return claim && (await isStored(claim.runId)) ? claim.runId : undefined;
+    },
   };
 }
 
 async function claimAndStart(
   request: StartRequest,
-  { key, fingerprint }: Idempotency,
+  keys: readonly Key[],
   claims: Claims,
 ): Promise<StartOutcome> {
-  const standing = await claims.read(key);
-  if (standing) {
-    if (standing.fingerprint !== fingerprint) return { kind: "conflict" };
-    if (await isStored(standing.runId)) return { kind: "repeated", runId: standing.runId };
+  const standing = new Set<string>();
+  for (const { key, fingerprint } of keys) {
+    const claim = await claims.read(key);
+    if (!claim) continue;
+    if (claim.fingerprint !== fingerprint) return conflict(key);
+    if (await isStored(claim.runId)) return { kind: "repeated", runId: claim.runId };
+    standing.add(key);
   }
-  let lost: { fingerprint: string; runId: string } | undefined;
+  let lost: StartOutcome | undefined;
   try {
     const runId = await startStored(request, {
       async before(id) {
-        const claim = { runId: id, fingerprint };
-        if (standing) return claims.replace(key, claim);
-        const stored = await claims.claim(key, claim);
-        if (stored.runId === id) return;
-        lost = stored;
-        throw new Error("another process claimed the key");
+        for (const { key, fingerprint } of keys) {
+          const claim = { runId: id, fingerprint };
+          if (standing.has(key)) await claims.replace(key, claim);
+          else {
+            const stored = await claims.claim(key, claim);
+            if (stored.runId === id) continue;
+            lost =
+              stored.fingerprint === fingerprint
+                ? { kind: "repeated", runId: stored.runId }
+                : conflict(key);
+            throw new Error("another process claimed the key");
+          }
+        }
       },
     });
     return { kind: "started", runId };
   } catch (error) {
     if (!lost) throw error;
-    return lost.fingerprint === fingerprint
-      ? { kind: "repeated", runId: lost.runId }
-      : { kind: "conflict" };
+    return lost;
   }
 }
 
@@ -89,7 +131,7 @@ async function startStored(
     runId = event.runId;
     const creation = (async () => {
       if (runId) await before?.(runId);
-      return create();
+      return create(request.about && withAbout(event.eventData, request.about));
     })();
     stored = creation;
     return creation;
@@ -114,6 +156,20 @@ async function startStored(
     }
     throw error;
   }
+}
+
+/** A run's creation with what its caller says about it, in the one field that every World keeps and lists. */
+function withAbout(
+  eventData: Record<string, unknown> | undefined,
+  about: RunAbout,
+): Record<string, unknown> {
+  const context = eventData?.["executionContext"] as Record<string, unknown> | undefined;
+  return { ...eventData, executionContext: { ...context, orchestrator: about } };
+}
+
+/** What the caller said about a run when it was started. */
+export function aboutOf(run: { executionContext?: Record<string, unknown> }): RunAbout {
+  return (run.executionContext?.["orchestrator"] as RunAbout | undefined) ?? {};
 }
 
 async function isStored(runId: string): Promise<boolean> {

@@ -132,10 +132,11 @@ export interface OrchestratorConfig {
    */
   loadBalancer?: LoadBalancerConfig;
   /**
-   * Serves the `'use runner'` functions of this app.
-   * @default false
+   * Serves the `'use runner'` functions of this app. Without it they are found, for runs in `local`
+   * mode, and not served; with `false` they are not even looked for. An object of URLs by region is
+   * short for a `registry` of these servers.
    */
-  runners?: RunnersConfig | false;
+  runners?: Record<string, string | string[]> | RunnersConfig | false;
   /** Probes of the servers; `false` leaves only what attempts show. */
   healthCheck?: HealthCheckConfig | false;
   circuit?: CircuitConfig;
@@ -174,6 +175,8 @@ export interface OrchestratorOptions {
   loadBalancer: ResolvedLoadBalancer;
   runners:
     | (Required<Omit<RunnersConfig, "pattern" | "region">> & {
+        /** Whether they are served; else they are there for runs in `local` mode alone. */
+        serve: boolean;
         pattern: string[];
         region?: string;
       })

@@ -27,11 +27,21 @@ export interface StartRequest {
   args: unknown[];
   /** Starts nothing twice: the same key and fingerprint (what was asked, as text) answer with the first run's id. */
   idempotency?: { key: string; fingerprint: string };
+  /** The caller's own id of the run, which no other run can have; the same with another fingerprint is a conflict. */
+  ownId?: { id: string; fingerprint: string };
+  about?: RunAbout;
+}
+
+/** What a caller says about a run: little, since it comes with every list of runs. */
+export interface RunAbout {
+  /** The caller's own id. */
+  runId?: string;
+  tags?: string[];
 }
 
 /** What became of a start. */
 export type StartOutcome =
-  | { kind: "conflict" }
+  | { kind: "conflict"; field: "Idempotency-Key" | "runId" }
   | { kind: "repeated"; runId: string }
   | { kind: "started"; runId: string };
 

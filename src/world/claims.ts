@@ -3,7 +3,7 @@ import type { CreateEvent, EventRequest } from "./events.ts";
 import { keys } from "./keys.ts";
 import type { Records } from "./records.ts";
 import type { Store } from "./store.ts";
-import type { Claim, ClaimedStart, World } from "./types.ts";
+import type { Claim, ClaimedStart, EmbeddedWorld, World } from "./types.ts";
 
 /** A claim as it is stored. */
 interface StoredClaim {
@@ -20,26 +20,31 @@ export interface ClaimsOptions {
   world: () => World;
 }
 
-/** Starts at most one run under a key; `EmbeddedWorld.claimStart` says how it is used. */
+/** Starts at most one run under a key; `EmbeddedWorld` says how it is used. */
 export function createClaims({
   store,
   records,
   create,
   world,
-}: ClaimsOptions): (
-  claims: readonly Claim[],
-  start: (claiming: World) => Promise<string>,
-) => Promise<ClaimedStart> {
+}: ClaimsOptions): Pick<EmbeddedWorld, "claimed" | "claimStart"> {
   /** The start under way for a key; the next one waits for it. */
   const turns = new Map<string, Promise<unknown>>();
+
+  /** The run that a key belongs to, for as long as the run is kept. */
+  function claimed(key: string): StoredClaim | undefined {
+    const claim = store.get<StoredClaim>(keys.claim(key));
+    return claim && records.run(claim.runId) ? claim : undefined;
+  }
 
   /** What the first claim that is taken says. */
   function standing(claims: readonly Claim[]): ClaimedStart | undefined {
     for (const { key, fingerprint } of claims) {
-      const claim = store.get<StoredClaim>(keys.claim(key));
-      if (!claim || !records.run(claim.runId)) continue;
-      const kind = claim.fingerprint === fingerprint ? "repeated" : "conflict";
-      return { kind, runId: claim.runId };
+      const claim = claimed(key);
+      if (!claim) continue;
+      const { runId } = claim;
+      return claim.fingerprint === fingerprint
+        ? { kind: "repeated", runId }
+        : { kind: "conflict", runId, key };
     }
     return undefined;
   }
@@ -75,7 +80,10 @@ export function createClaims({
     };
   }
 
-  return async (claims, start) => {
+  async function claimStart(
+    claims: readonly Claim[],
+    start: (claiming: World) => Promise<string>,
+  ): Promise<ClaimedStart> {
     const release = await takeTurns(
       turns,
       claims.map(({ key }) => key),
@@ -90,7 +98,9 @@ export function createClaims({
     } finally {
       release();
     }
-  };
+  }
+
+  return { claimStart, claimed: (key) => claimed(key)?.runId };
 }
 
 /** Waits until no other start holds one of the keys, and holds them; in one order, so that no two wait for each other. */

@@ -62,7 +62,7 @@ export type ClaimedStart =
   /** The key had started this run before, with the same fingerprint. */
   | { kind: "repeated"; runId: string }
   /** The key stands for a request with another fingerprint. */
-  | { kind: "conflict"; runId: string };
+  | { kind: "conflict"; runId: string; key: string };
 
 /** How a run ended. */
 export interface RunEnd {
@@ -118,6 +118,8 @@ export interface EmbeddedWorld extends World {
     claims: readonly Claim[],
     start: (claiming: World) => Promise<string>,
   ): Promise<ClaimedStart>;
+  /** The run that a key belongs to. */
+  claimed(key: string): string | undefined;
   /** Calls back when a run's end is stored; answers with a function that stops it. */
   onRunEnd(callback: (end: RunEnd) => void): () => void;
   /** Removes ended runs beyond the retention, with everything of theirs; answers how many. Runs by itself every hour and as runs end. */

@@ -97,7 +97,7 @@ export function createEmbeddedWorld(options: EmbeddedWorldOptions): EmbeddedWorl
     createQueueHandler: queue.createQueueHandler,
     registerHandler: queue.registerHandler,
     getDeploymentId: async () => "dpl_embedded",
-    claimStart: createClaims({ store, records, create, world: () => world }),
+    ...createClaims({ store, records, create, world: () => world }),
     start: () => (starting ??= startOnce()),
     close: () =>
       (closing ??= (async () => {

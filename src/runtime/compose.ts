@@ -1,0 +1,121 @@
+import { createDispatcher } from "../core/dispatch.ts";
+import { startHealthCheck, type HealthCheck } from "../core/health-check.ts";
+import { createLeases } from "../core/leases.ts";
+import { previewServers } from "../core/preview.ts";
+import { createHttpExecutor, createHttpProbe } from "../executors/http.ts";
+import { createOrchestratorHandler, type OrchestratorHandler } from "../http/app.ts";
+import { closeBrowser } from "../runner/browser.ts";
+import type { LoadBalancerModule, OrchestratorOptions, RegistryModule } from "../types/config.ts";
+import type { Manifest } from "../types/manifest.ts";
+import type { EngineHandlers } from "./engine-world.ts";
+import { createEngine, readEnded } from "./engine.ts";
+import { createDurations } from "./durations.ts";
+import { createJournals, noJournals } from "./journal.ts";
+import { createLocalMode } from "./local-mode.ts";
+import { createRunEnds, watchEnd } from "./run-ends.ts";
+import { createRunLists } from "./run-lists.ts";
+import { createRunService } from "./run-service.ts";
+import { createRunViews } from "./run-views.ts";
+import { createBalancer, createRegistry } from "./servers.ts";
+import { createShards } from "./shards.ts";
+import { getDefaultLoadBalancer, getDefaultRegistry } from "./workflows/steps.ts";
+import { installSteps } from "./workflows/implementations.ts";
+import { installWorld } from "./world.ts";
+
+/** A server's API and its life. */
+export interface OrchestratorContext {
+  handler: OrchestratorHandler;
+  /** Starts the World and takes up the runs that a crash left; rejects if it cannot. */
+  start(): Promise<void>;
+  /** Answers all who wait for a run's end, so that they do not hold up the server's own. */
+  stopWaiting(): void;
+  close(): Promise<void>;
+}
+
+/** What a server is made of. */
+export interface CompositionParts {
+  options: Pick<
+    OrchestratorOptions,
+    "circuit" | "execution" | "healthCheck" | "loadBalancer" | "registry" | "route" | "world"
+  >;
+  /** The user's own modules that the options name. */
+  modules: { registry?: RegistryModule; loadBalancer?: LoadBalancerModule };
+  manifest: () => Promise<Manifest>;
+  engine: EngineHandlers;
+  /** The app's runners and input schemas by export name, and the milliseconds one may take. */
+  runners: { exports: Record<string, unknown>; timeout: number };
+  /** Absolute path of the folder of this package's data. */
+  dataDir: string;
+  env: Record<string, string | undefined>;
+}
+
+/** Puts a server together; nothing runs before it is started. */
+export function compose(parts: CompositionParts): OrchestratorContext {
+  const { options, manifest, env } = parts;
+  const ends = createRunEnds();
+  const installed = installWorld({
+    dataDir: parts.dataDir,
+    configured: options.world,
+    engine: parts.engine,
+    ends,
+  });
+  const world = (): typeof installed.world => installed.world;
+  const closing = new AbortController();
+  const engine = createEngine(installed.starts, ends, closing.signal);
+  const journals = createJournals(world);
+  const local = createLocalMode(parts.runners);
+  const leases = createLeases();
+  let health: HealthCheck | undefined;
+  let servers: Parameters<typeof previewServers>[1] | undefined;
+
+  async function start(): Promise<void> {
+    const registry = await createRegistry(options, parts.modules.registry, env);
+    const loadBalancer = await createBalancer(options, parts.modules.loadBalancer, env);
+    servers = { registry, loadBalancer, leases, now: Date.now, random: Math.random };
+    const executor = createHttpExecutor();
+    const { execution } = options;
+    const dispatcher = createDispatcher({ registry, loadBalancer, leases, executor, execution });
+    const shardParts = {
+      runners: { remote: dispatcher.dispatch, local: local.run },
+      durations: createDurations(),
+      onRunEnd: (runId: string, callback: () => void) =>
+        watchEnd(ends, runId, () => readEnded(world(), runId), callback),
+    };
+    installSteps({
+      dispatcher,
+      shards: createShards({ ...shardParts, journals }),
+      looseShards: createShards({ ...shardParts, journals: noJournals, onRunEnd: () => () => {} }),
+    });
+    if (options.healthCheck) {
+      health = startHealthCheck({ registry, probe: createHttpProbe(), ...options.healthCheck });
+    }
+    // Last, since recovered runs call the steps at once.
+    await installed.start();
+  }
+
+  const runs = createRunService({
+    world,
+    engine,
+    starts: installed.starts,
+    views: createRunViews(world, journals),
+    lists: createRunLists(world, manifest),
+    preview: async (mode, jobs) =>
+      mode === "local" ? local.preview(jobs) : previewServers(jobs, servers!),
+  });
+  return {
+    handler: createOrchestratorHandler({
+      route: options.route,
+      engine,
+      runs,
+      manifest,
+      injected: { registry: getDefaultRegistry(), loadBalancer: getDefaultLoadBalancer() },
+    }),
+    start,
+    stopWaiting: () => closing.abort(),
+    async close() {
+      health?.stop();
+      await installed.close();
+      await closeBrowser();
+    },
+  };
+}

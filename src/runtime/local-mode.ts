@@ -1,0 +1,70 @@
+import { failureMessage } from "../core/job-ends.ts";
+import type { Preview } from "../core/preview.ts";
+import { createLocalExecutor } from "../executors/local.ts";
+import { collectRunners } from "../runner/catalog.ts";
+import { execute } from "../runner/execute.ts";
+import { planExecution } from "../runner/plan.ts";
+import type { PlannedJob } from "../types/run.ts";
+import type { JobRunner } from "./shards.ts";
+
+/** The app's own runners, executed in this process. */
+export interface LocalMode {
+  run: JobRunner;
+  /** Whether jobs could be executed here, and why not. */
+  preview(jobs: readonly PlannedJob[]): Promise<Preview[]>;
+}
+
+/** What the attempts of `mode: local` name as their server. */
+const LOCAL = "local";
+
+/** Executes the jobs of `mode: local`, each in one attempt: what fails here once would fail here again. */
+export function createLocalMode(options: {
+  exports: Record<string, unknown>;
+  timeout: number;
+}): LocalMode {
+  const catalog = collectRunners(options.exports);
+  const { timeout } = options;
+  const executor = createLocalExecutor((request, { signal }) =>
+    execute(catalog, request, { timeout, ...(signal && { signal }) }),
+  );
+  return {
+    async run(job, { runId, jobId, signal }) {
+      const startedAt = Date.now();
+      const { results } = await executor.execute({
+        server: { id: LOCAL, url: "", region: job.region ?? "" },
+        job,
+        runId,
+        idempotencyKey: `${runId}/${jobId}`,
+        attempt: 1,
+        timeout: Infinity,
+        ...(signal && { signal }),
+      });
+      const durationMs = Date.now() - startedAt;
+      return {
+        jobId,
+        server: LOCAL,
+        ...(job.region !== undefined && { region: job.region }),
+        results,
+        attempts: [
+          {
+            number: 1,
+            server: LOCAL,
+            startedAt: new Date(startedAt).toISOString(),
+            durationMs,
+            outcome: "answered",
+          },
+        ],
+        durationMs,
+      };
+    },
+    preview: (jobs) =>
+      Promise.all(
+        jobs.map(({ url, runners }) =>
+          planExecution(catalog, { url, runners }).then(
+            (): Preview => ({ server: LOCAL }),
+            (error: unknown): Preview => ({ reason: failureMessage(error) }),
+          ),
+        ),
+      ),
+  };
+}

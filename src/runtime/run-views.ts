@@ -1,0 +1,91 @@
+import { hydrateResourceIO, observabilityRevivers } from "workflow/observability";
+import { createRunFold, type RunFold } from "../core/run-state.ts";
+import type { RunInput, RunOutput } from "../types/run.ts";
+import type { World } from "./engine-world.ts";
+import type { JournalCursor, Journals } from "./journal.ts";
+
+/** A run's record as the World keeps it. */
+export type StoredRun = Awaited<ReturnType<World["runs"]["get"]>>;
+
+/** What a run was started with, and what its journal says so far. */
+export interface RunView {
+  input: RunInput;
+  fold: RunFold;
+}
+
+/** The runs that are looked at, kept in memory so that each look reads only what is new. */
+export interface RunViews {
+  /** The view of a run, brought up to its journal's end; what was read of the run must have been read before. */
+  current(runId: string): Promise<RunView>;
+  /** What a run was started with. */
+  input(runId: string): Promise<RunInput>;
+}
+
+/** Jobs of all views together; the view that was looked at longest ago goes first. */
+const MAX_JOBS = 200_000;
+
+/** Makes views over a World and its journals. */
+export function createRunViews(world: () => World, journals: Journals): RunViews {
+  const views = new Map<string, Promise<CachedView>>();
+  let jobs = 0;
+
+  async function load(runId: string): Promise<CachedView> {
+    const input = inputOf(await world().runs.get(runId));
+    const view = { input, fold: createRunFold(input.jobs), reading: Promise.resolve() };
+    jobs += input.jobs.length;
+    for (const [oldest, cached] of views) {
+      if (jobs <= MAX_JOBS || oldest === runId) break;
+      views.delete(oldest);
+      jobs -= (await cached.catch(() => undefined))?.input.jobs.length ?? 0;
+    }
+    return view;
+  }
+
+  async function cached(runId: string): Promise<CachedView> {
+    const view = views.get(runId) ?? load(runId);
+    // Put at the end, which is the place of the newest.
+    views.delete(runId);
+    views.set(runId, view);
+    try {
+      return await view;
+    } catch (error) {
+      if (views.get(runId) === view) views.delete(runId);
+      throw error;
+    }
+  }
+
+  async function read(runId: string, view: CachedView): Promise<void> {
+    const page = await journals.read(runId, view.cursor);
+    view.cursor = page.cursor;
+    for (const entry of page.entries) view.fold.apply(entry);
+  }
+
+  return {
+    async current(runId) {
+      const view = await cached(runId);
+      const turn = view.reading.then(() => read(runId, view));
+      // One who could not read must not keep the next from trying.
+      view.reading = turn.catch(() => undefined);
+      await turn;
+      return view;
+    },
+    input: async (runId) => (await cached(runId)).input,
+  };
+}
+
+/** A view with how far its journal has been read. */
+interface CachedView extends RunView {
+  cursor?: JournalCursor;
+  reading: Promise<void>;
+}
+
+function inputOf(run: StoredRun): RunInput {
+  const { input } = hydrateResourceIO(run, observabilityRevivers) as { input: [RunInput] };
+  return input[0];
+}
+
+/** What an ended run of ours returned. */
+export function outputOf(run: StoredRun): RunOutput | undefined {
+  if (run.status !== "completed") return undefined;
+  return hydrateResourceIO(run, observabilityRevivers).output as RunOutput;
+}
