@@ -1,15 +1,17 @@
 import { H3 } from "h3";
-import type { RunEngine } from "../types/engine.ts";
+import type { RunEngine, RunService } from "../types/engine.ts";
 import type { Manifest } from "../types/manifest.ts";
 import type { LoadBalancerHandle, ServerRegistryHandle } from "../types/server.ts";
 import { errorResponse, HttpProblem } from "./errors.ts";
-import { addWorkflowRoutes } from "./routes/workflows.ts";
+import { addRoutes } from "./routes/paths.ts";
 
 /** What the API is served from. */
 export interface OrchestratorHandlerOptions {
   /** Where it is mounted, such as `/api/orchestrator`. */
   route: string;
   engine: RunEngine;
+  /** Runs over regions, of the workflow `run`. */
+  runs: RunService;
   manifest: () => Promise<Manifest>;
   /** What every workflow gets in its options; a caller's own never replaces it. */
   injected: { registry: ServerRegistryHandle; loadBalancer: LoadBalancerHandle };
@@ -29,7 +31,7 @@ export function createOrchestratorHandler(
   options: OrchestratorHandlerOptions,
 ): OrchestratorHandler {
   const app = new H3({ silent: true });
-  addWorkflowRoutes(app, options);
+  addRoutes(app, options);
   return async (request) => {
     try {
       assertSameSite(request);

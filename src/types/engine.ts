@@ -76,9 +76,15 @@ export interface RunFilter {
   cursor?: string;
 }
 
-/** Runs over regions, as the HTTP side sees them. An id is the engine's or the caller's own. */
+/**
+ * Runs over regions, as the HTTP side sees them. An id that it takes is the engine's or the caller's
+ * own; one that it answers with is the caller's own where there is one.
+ */
 export interface RunService {
-  /** Resolves when the run is stored under all its ids; a conflict names what it conflicts with. */
+  /**
+   * Resolves when the run is stored under all its ids; a conflict names what it conflicts with. A
+   * repeated request is told by its fingerprint alone: its input has other job ids and another deadline.
+   */
   submit(
     input: RunInput,
     options: SubmitOptions,
@@ -86,6 +92,8 @@ export interface RunService {
     | { kind: "conflict"; field: "Idempotency-Key" | "runId" }
     | { kind: "repeated" | "started"; runId: string }
   >;
+  /** The engine's id of a run of the workflow `run`, for the engine's own `read` and `wait`. */
+  engineId(id: string): Promise<string | undefined>;
   /** Undefined where no run of the workflow `run` has that id. */
   status(id: string): Promise<RunStatus | undefined>;
   results(id: string): Promise<RunResults | undefined>;

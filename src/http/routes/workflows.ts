@@ -1,52 +1,30 @@
-import { H3, type H3Event } from "h3";
+import type { H3Event } from "h3";
 import { canonicalJson } from "../../core/body.ts";
 import { toJsonSchema } from "../../core/json-schema.ts";
+import { runWorkflow } from "../../core/run-workflow.ts";
 import type { RunRecord } from "../../types/engine.ts";
 import type { Manifest, StandardSchema, WorkflowEntry } from "../../types/manifest.ts";
 import type { OrchestratorHandlerOptions } from "../app.ts";
-import { errorResponse, HttpProblem } from "../errors.ts";
+import { HttpProblem } from "../errors.ts";
 import { jsonResponse, readJsonObject } from "../json.ts";
-import { argumentsOf, badField } from "../start-request.ts";
+import { idempotencyKey, waitSeconds } from "../parameters.ts";
+import { argumentsOf } from "../start-request.ts";
 
-/** Seconds a poll may wait at most. */
-const longestWait = 300;
-
-/** The discovered workflows: listed, described, started, polled. */
-export function addWorkflowRoutes(app: H3, options: OrchestratorHandlerOptions): void {
-  const { route } = options;
-  const answering =
-    (answer: (event: H3Event) => Promise<Response>) =>
-    async (event: H3Event): Promise<Response> => {
-      try {
-        return await answer(event);
-      } catch (error) {
-        return errorResponse(error);
-      }
-    };
-  app.all(
-    route,
-    answering(async ({ req }) => {
-      if (req.method !== "GET" && req.method !== "HEAD") throw methodNotAllowed("GET, HEAD");
-      return list(route, await options.manifest());
-    }),
-  );
-  app.all(
-    `${route}/:name`,
-    answering(async (event) => {
-      const manifest = await options.manifest();
-      const { method } = event.req;
-      if (method !== "GET" && method !== "HEAD" && method !== "POST")
-        throw methodNotAllowed("GET, HEAD, POST");
-      const entry = find(manifest, decodeURIComponent(event.context.params?.name ?? ""));
-      if (method === "POST") return start(event, entry, manifest, options);
-      const runId = event.url.searchParams.get("runId");
-      return runId === null ? describe(route, entry, manifest) : poll(event, entry, runId, options);
-    }),
-  );
-  app.all(`${route}/**`, () => errorResponse(new HttpProblem(404, "Not found")));
+/** Answers `GET` and `POST` of a workflow's path: describes, polls or starts it. */
+export async function answerForWorkflow(
+  event: H3Event,
+  entry: WorkflowEntry,
+  manifest: Manifest,
+  options: OrchestratorHandlerOptions,
+): Promise<Response> {
+  if (event.req.method === "POST") return start(event, entry, manifest, options);
+  const runId = event.url.searchParams.get("runId");
+  if (runId === null) return describe(options.route, entry, manifest);
+  return poll(event, entry, runId, options);
 }
 
-function list(route: string, { workflows }: Manifest): Response {
+/** The workflows by name, and how to start one. */
+export function listWorkflows(route: string, { workflows }: Manifest): Response {
   return jsonResponse({
     orchestrators: workflows.map(({ name }) => name),
     usage: { method: "POST", endpoint: `${route}/{orchestratorName}` },
@@ -69,14 +47,17 @@ function describe(route: string, entry: WorkflowEntry, { inputs }: Manifest): Re
     line: entry.line,
     ...(entry.description && { description: entry.description }),
     parameters: entry.parameters,
-    body: schema
-      ? "input"
-      : entry.accepts === "unknown"
-        ? "jobs, job, input or args"
-        : entry.accepts,
+    body: bodyOf(entry, schema),
     ...(schema && { input: toJsonSchema(schema) }),
     ...(!entry.workflowId && { startable: false }),
   });
+}
+
+/** The fields a workflow's arguments stand in; `run` has its own kind of body. */
+function bodyOf({ name, accepts }: WorkflowEntry, schema: StandardSchema | undefined): string {
+  if (name === runWorkflow.name) return "runners";
+  if (schema) return "input";
+  return accepts === "unknown" ? "jobs, job, input or args" : accepts;
 }
 
 /** A workflow's input schema, by own entries only: a workflow may be named `toString`. */
@@ -84,11 +65,9 @@ function schemaOf(inputs: Manifest["inputs"], { name }: WorkflowEntry): Standard
   return Object.hasOwn(inputs, name) ? inputs[name] : undefined;
 }
 
-/** The workflow of a name, by own entries only, so that no inherited property is one. */
-function find({ workflows }: Manifest, name: string): WorkflowEntry {
-  const entry = workflows.find((workflow) => workflow.name === name);
-  if (entry) return entry;
-  throw new HttpProblem(400, `Orchestrator "${name}" not found`, {
+/** The 400 of a name that no workflow has, with those that there are. */
+export function unknownWorkflow(name: string, { workflows }: Manifest): HttpProblem {
+  return new HttpProblem(400, `Orchestrator "${name}" not found`, {
     availableOrchestrators: workflows.map((workflow) => workflow.name),
   });
 }
@@ -127,31 +106,24 @@ async function start(
   );
 }
 
-function idempotencyKey(headers: Headers): string | undefined {
-  const key = headers.get("idempotency-key");
-  if (key === null) return undefined;
-  if (/^[\x21-\x7E]{1,255}$/.test(key)) return key;
-  throw badField("Idempotency-Key", "must be 1 to 255 visible ASCII characters");
-}
-
 async function poll(
   { req, url }: H3Event,
   entry: WorkflowEntry,
   runId: string,
-  { engine }: OrchestratorHandlerOptions,
+  { engine, runs }: OrchestratorHandlerOptions,
 ): Promise<Response> {
   const wait = waitSeconds(url.searchParams.get("wait"));
-  const found = await engine.read(runId);
+  const id = (entry.name === runWorkflow.name && (await runs.engineId(runId))) || runId;
+  const found = await engine.read(id);
   const ended = found && found.state !== "queued" && found.state !== "running";
   const mine = found?.workflowId === entry.workflowId;
-  const run =
-    mine && !ended && wait > 0 ? await engine.wait(runId, wait * 1000, req.signal) : found;
+  const run = mine && !ended && wait > 0 ? await engine.wait(id, wait * 1000, req.signal) : found;
   if (!run || !mine) {
     throw new HttpProblem(404, `Run "${runId}" of orchestrator "${entry.name}" not found`, {
       runId,
     });
   }
-  return runResponse(run);
+  return runResponse({ ...run, runId });
 }
 
 function runResponse(run: RunRecord): Response {
@@ -182,15 +154,4 @@ function outputResponse({ runId, output }: RunRecord): Response {
     const reason = `The return value cannot be written as JSON: ${(error as Error).message}`;
     return jsonResponse({ status: "completed", runId, error: reason }, { status: 500 });
   }
-}
-
-function waitSeconds(text: string | null): number {
-  if (text === null) return 0;
-  const seconds = Number(text);
-  if (/^\d+(?:\.\d+)?$/.test(text) && seconds <= longestWait) return seconds;
-  throw badField("wait", `must be a number of seconds from 0 to ${longestWait} (got "${text}")`);
-}
-
-function methodNotAllowed(allow: string): HttpProblem {
-  return new HttpProblem(405, "Method not allowed. Use GET or POST.", {}, { allow });
 }

@@ -1,0 +1,47 @@
+import { HttpProblem } from "./errors.ts";
+import { badField } from "./start-request.ts";
+
+/** Seconds a poll may wait at most. */
+const longestWait = 300;
+
+/**
+ * The `Idempotency-Key` header's value, or undefined without one.
+ *
+ * @throws HttpProblem 400
+ */
+export function idempotencyKey(headers: Headers): string | undefined {
+  const key = headers.get("idempotency-key");
+  if (key === null) return undefined;
+  if (/^[\x21-\x7E]{1,255}$/.test(key)) return key;
+  throw badField("Idempotency-Key", "must be 1 to 255 visible ASCII characters");
+}
+
+/**
+ * Seconds of a `?wait=`; 0 without one.
+ *
+ * @throws HttpProblem 400
+ */
+export function waitSeconds(text: string | null): number {
+  if (text === null) return 0;
+  const seconds = Number(text);
+  if (/^\d+(?:\.\d+)?$/.test(text) && seconds <= longestWait) return seconds;
+  throw badField("wait", `must be a number of seconds from 0 to ${longestWait} (got "${text}")`);
+}
+
+/**
+ * A segment of a path as it was before it was encoded.
+ *
+ * @throws HttpProblem 400 for what is no percent encoding of UTF-8
+ */
+export function decodeSegment(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    throw new HttpProblem(400, `The path has no valid percent encoding: ${segment}`);
+  }
+}
+
+/** Whether a method is answered as `GET` is. */
+export function isGet(method: string): boolean {
+  return method === "GET" || method === "HEAD";
+}

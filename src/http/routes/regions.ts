@@ -1,0 +1,183 @@
+import type { H3Event } from "h3";
+import { canonicalJson } from "../../core/body.ts";
+import { runLimits } from "../../core/run-limits.ts";
+import { assertRunId, jobsToRerun, planJobs, runInput, runModeOf } from "../../core/run-plan.ts";
+import type { Manifest } from "../../types/manifest.ts";
+import type { PlannedJob, RunInput, RunMode, RunRequest, RunStateName } from "../../types/run.ts";
+import type { OrchestratorHandlerOptions } from "../app.ts";
+import { HttpProblem } from "../errors.ts";
+import { jsonResponse, readJsonObject } from "../json.ts";
+import { idempotencyKey, waitSeconds } from "../parameters.ts";
+import { parseRunFilter, parseRunRequest } from "../run-request.ts";
+import { badField } from "../start-request.ts";
+
+/** The jobs of a request, and who executes them. */
+interface Planned {
+  jobs: PlannedJob[];
+  mode: RunMode;
+}
+
+/**
+ * Starts a run over regions, or only plans it where the path, the query or the body says so.
+ *
+ * @param base path below which the run is found again, for `Location`
+ */
+export async function submitRun(
+  { req, url }: H3Event,
+  { workflows }: Manifest,
+  options: OrchestratorHandlerOptions,
+  { base, plan = false }: { base: string; plan?: boolean },
+): Promise<Response> {
+  const { runs } = options;
+  const key = idempotencyKey(req.headers);
+  const body = await readJsonObject(req);
+  const { request, planning } = parseRunRequest(body, url.searchParams.get("mode"), plan);
+  const { runId, tags } = request;
+  if (runId !== undefined) {
+    assertRunId(
+      runId,
+      workflows.map(({ name }) => name),
+    );
+  }
+  const input = await inputOf(request, planning, options);
+  if (planning) return jsonResponse(await runs.plan(input));
+  const outcome = await runs.submit(input, {
+    fingerprint: canonicalJson(request),
+    ...(runId !== undefined && { runId }),
+    ...(tags && { tags: [...new Set(tags)] }),
+    ...(key !== undefined && { idempotencyKey: key }),
+  });
+  if (outcome.kind === "conflict") throw usedBefore(outcome.field, key, runId);
+  const location = `${base}/${outcome.runId}`;
+  return jsonResponse({ runId: outcome.runId }, { headers: { location } });
+}
+
+/** A run's progress; `?wait=` holds the answer back until the run has ended. */
+export async function runStatus(
+  event: H3Event,
+  id: string,
+  manifest: Manifest,
+  options: OrchestratorHandlerOptions,
+): Promise<Response> {
+  const read = (): Promise<{ state: RunStateName } | undefined> => options.runs.status(id);
+  return jsonResponse(await awaited(event, id, manifest, options, read));
+}
+
+/** A run's results so far; `?wait=` holds the answer back until the run has ended. */
+export async function runResults(
+  event: H3Event,
+  id: string,
+  manifest: Manifest,
+  options: OrchestratorHandlerOptions,
+): Promise<Response> {
+  const read = (): Promise<{ state: RunStateName } | undefined> => options.runs.results(id);
+  return jsonResponse(await awaited(event, id, manifest, options, read));
+}
+
+/** Runs of all workflows, the latest first. */
+export async function listRuns(
+  { url }: H3Event,
+  { runs }: OrchestratorHandlerOptions,
+): Promise<Response> {
+  return jsonResponse(await runs.list(parseRunFilter(url.searchParams)));
+}
+
+/** Whether a run may have this id; what is none reaches no storage. */
+function isRunId(id: string): boolean {
+  return id.length <= runLimits.runId && /^[A-Za-z0-9._~-]+$/.test(id);
+}
+
+async function inputOf(
+  request: RunRequest,
+  planning: boolean,
+  options: OrchestratorHandlerOptions,
+): Promise<RunInput> {
+  const { jobs, mode } = await planOf(request, options);
+  const input = runInput(request, mode, jobs, { now: Date.now() });
+  // A plan is not for one moment, so that the same request has the same plan.
+  if (planning) delete input.deadline;
+  return input;
+}
+
+async function planOf(request: RunRequest, options: OrchestratorHandlerOptions): Promise<Planned> {
+  const uuid = (): string => crypto.randomUUID();
+  if (request.rerun !== undefined) return rerunOf(request, request.rerun, uuid, options);
+  const mode = runModeOf(request);
+  return { mode, jobs: planJobs(request, mode, { uuid }) };
+}
+
+/** What of an ended run did not pass, to be executed as it was. */
+async function rerunOf(
+  { mode }: RunRequest,
+  id: string,
+  uuid: () => string,
+  { runs }: OrchestratorHandlerOptions,
+): Promise<Planned> {
+  const known = isRunId(id);
+  const [results, input] = known ? await Promise.all([runs.results(id), runs.input(id)]) : [];
+  if (!results || !input) throw runNotFound(id, "rerun");
+  if (mode !== undefined && mode !== "plan" && mode !== input.mode) {
+    throw badField("mode", `must be '${input.mode}', as in the run that is run again`);
+  }
+  if (!hasEnded(results.state)) throw conflict("rerun", `Run "${id}" has not ended yet`);
+  const jobs = jobsToRerun(input.jobs, results.jobs, { uuid });
+  if (jobs.length === 0) throw conflict("rerun", `Every job of run "${id}" passed`);
+  return { jobs, mode: input.mode };
+}
+
+/** What `read` answers, once the run has ended or the seconds of `?wait=` are over. */
+async function awaited<Answer extends { state: RunStateName }>(
+  { req, url }: H3Event,
+  id: string,
+  manifest: Manifest,
+  options: OrchestratorHandlerOptions,
+  read: () => Promise<Answer | undefined>,
+): Promise<Answer> {
+  const wait = waitSeconds(url.searchParams.get("wait"));
+  const found = isRunId(id) ? await read() : undefined;
+  if (!found) throw await notOurs(id, manifest, options);
+  if (wait === 0 || hasEnded(found.state)) return found;
+  const engineId = await options.runs.engineId(id);
+  if (engineId !== undefined) await options.engine.wait(engineId, wait * 1000, req.signal);
+  return (await read()) ?? found;
+}
+
+function hasEnded(state: RunStateName): boolean {
+  return state !== "queued" && state !== "running";
+}
+
+/** The 404 of an id; for a run of another workflow it says with which path that one is polled. */
+async function notOurs(
+  id: string,
+  { workflows }: Manifest,
+  { engine, route }: OrchestratorHandlerOptions,
+): Promise<HttpProblem> {
+  const run = isRunId(id) ? await engine.read(id) : undefined;
+  const entry = run && workflows.find(({ workflowId }) => workflowId === run.workflowId);
+  if (!entry) return runNotFound(id, "runId");
+  const path = `${route}/${entry.name}?runId=${id}`;
+  const message = `Run "${id}" is one of workflow "${entry.name}": poll it with GET ${path}`;
+  return problem(404, "runId", message, "not_found");
+}
+
+/** The 404 of an id that no run has. */
+function runNotFound(id: string, field: string): HttpProblem {
+  return problem(404, field, `Run "${id}" not found`, "not_found");
+}
+
+function usedBefore(
+  field: string,
+  key: string | undefined,
+  runId: string | undefined,
+): HttpProblem {
+  const value = field === "runId" ? runId : key;
+  return conflict(field, `${field} "${value}" was used before with another request`);
+}
+
+function conflict(field: string, message: string): HttpProblem {
+  return problem(409, field, message, "conflict");
+}
+
+function problem(status: number, field: string, message: string, code: string): HttpProblem {
+  return new HttpProblem(status, message, { issues: [{ path: [field], message, code }] });
+}
