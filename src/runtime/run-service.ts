@@ -87,6 +87,7 @@ export function createRunService(options: RunServiceOptions): RunService {
       };
     },
     list: lists.list,
+    engineId: async (id) => (await find(id))?.runId,
   };
 }
 

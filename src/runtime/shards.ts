@@ -112,12 +112,12 @@ export function createShards(options: ShardsOptions): Shards {
   async function executeJob(
     runId: string,
     request: ShardRequest,
-    { abort, slots: _, ...group }: Group,
+    { abort, journal }: Group,
     job: ShardRequest["jobs"][number],
     slot: Slot,
   ): Promise<JobEnd> {
     const startedAt = now();
-    const note = (entry: JournalEntry): void => group.journal.note(entry);
+    const note = (entry: JournalEntry): void => journal.note(entry);
     try {
       abort.signal.throwIfAborted();
       note({ type: "job.started", jobId: job.id, at: startedAt });
