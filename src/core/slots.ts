@@ -4,7 +4,10 @@ export interface Slot {
   aside<T>(wait: () => Promise<T>): Promise<T>;
 }
 
-/** A sliding window: so many jobs in flight, the next as soon as one ends. */
+/**
+ * A sliding window: so many jobs in flight, the next as soon as one ends. A wide one is filled step by
+ * step, see `FIRST`.
+ */
 export interface Slots {
   /** Adds places. */
   widen(places: number): void;
@@ -18,9 +21,29 @@ interface Waiter {
   start: () => void;
 }
 
-/** A window without any place yet. */
-export function createSlots(): Slots {
+/**
+ * Jobs that start at once, however wide the window is. Thousands of short jobs are done faster one after
+ * another than side by side, where each has a connection and a state of its own.
+ */
+const FIRST = 64;
+
+/** Milliseconds after which twice as many may be in flight, unless half of them ended meanwhile. */
+const WIDEN_MS = 100;
+
+/**
+ * A window without any place yet.
+ *
+ * @param after calls back after so many milliseconds
+ */
+export function createSlots(after: (ms: number, callback: () => void) => void = later): Slots {
+  /** Places that nobody has. */
   let free = 0;
+  let inFlight = 0;
+  /** How many of the window's places are used by now. */
+  let opened = FIRST;
+  /** Jobs that have left their place since it was last decided how many are used. */
+  let left = 0;
+  let deciding = false;
   /** From the highest priority to the lowest; those before `first` have started. */
   const waiting: Waiter[] = [];
   let first = 0;
@@ -40,16 +63,31 @@ export function createSlots(): Slots {
   }
 
   function pump(): void {
-    while (free > 0) {
+    while (free > 0 && inFlight < opened) {
       const start = next();
       if (!start) return;
       free--;
+      inFlight++;
       start();
     }
+    if (free > 0 && !deciding && (returning.length > 0 || first < waiting.length)) {
+      deciding = true;
+      left = 0;
+      after(WIDEN_MS, decide);
+    }
+  }
+
+  /** Uses more of the window where jobs take long; where they end as fast as they start, more would be no faster. */
+  function decide(): void {
+    deciding = false;
+    if (left < opened / 2) opened *= 2;
+    pump();
   }
 
   function release(): void {
     free++;
+    inFlight--;
+    left++;
     pump();
   }
 
@@ -96,4 +134,9 @@ export function createSlots(): Slots {
       }
     },
   };
+}
+
+/** On the global timer; who waits for a place keeps the process alive by other means. */
+function later(ms: number, callback: () => void): void {
+  setTimeout(callback, ms);
 }

@@ -1,6 +1,6 @@
 import { hydrateResourceIO, observabilityRevivers } from "workflow/observability";
 import { createRunFold, type RunFold } from "../core/run-state.ts";
-import type { RunInput, RunOutput } from "../types/run.ts";
+import type { PackedRunInput, RunInput, RunOutput } from "../types/run.ts";
 import type { World } from "./engine-world.ts";
 import type { JournalCursor, Journals } from "./journal.ts";
 
@@ -19,6 +19,8 @@ export interface RunViews {
   current(runId: string): Promise<RunView>;
   /** What a run was started with. */
   input(runId: string): Promise<RunInput>;
+  /** Spares the first look the reading of what a run is known to have been started with. */
+  started(runId: string, input: RunInput): void;
 }
 
 /** Jobs of all views together; the view that was looked at longest ago goes first. */
@@ -29,8 +31,8 @@ export function createRunViews(world: () => World, journals: Journals): RunViews
   const views = new Map<string, Promise<CachedView>>();
   let jobs = 0;
 
-  async function load(runId: string): Promise<CachedView> {
-    const input = inputOf(await world().runs.get(runId));
+  async function load(runId: string, known?: RunInput): Promise<CachedView> {
+    const input = known ?? inputOf(await world().runs.get(runId));
     const view = { input, fold: createRunFold(input.jobs), reading: Promise.resolve() };
     jobs += input.jobs.length;
     for (const [oldest, cached] of views) {
@@ -70,6 +72,9 @@ export function createRunViews(world: () => World, journals: Journals): RunViews
       return view;
     },
     input: async (runId) => (await cached(runId)).input,
+    started(runId, input) {
+      if (!views.has(runId)) views.set(runId, load(runId, input));
+    },
   };
 }
 
@@ -79,9 +84,15 @@ interface CachedView extends RunView {
   reading: Promise<void>;
 }
 
+/** What the workflow `run` is started with for this input. */
+export function packInput({ jobs, ...input }: RunInput): PackedRunInput {
+  return { ...input, packed: JSON.stringify(jobs), total: jobs.length };
+}
+
 function inputOf(run: StoredRun): RunInput {
-  const { input } = hydrateResourceIO(run, observabilityRevivers) as { input: [RunInput] };
-  return input[0];
+  const { input } = hydrateResourceIO(run, observabilityRevivers) as { input: [PackedRunInput] };
+  const { packed, total: _, ...rest } = input[0];
+  return { ...rest, jobs: JSON.parse(packed) as RunInput["jobs"] };
 }
 
 /** What an ended run of ours returned. */

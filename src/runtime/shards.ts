@@ -2,8 +2,8 @@ import { parseJob } from "../core/job.ts";
 import { countEnds, failedEnd, isJobEnd, type JobEnd, outcomeOf } from "../core/job-ends.ts";
 import { createSlots, type Slot, type Slots } from "../core/slots.ts";
 import type { ExecuteContext } from "../core/dispatch.ts";
-import type { JobResult, JournalEntry, RunMode, RunnerJob } from "../types/run.ts";
-import type { ShardReply, ShardRequest } from "../types/shard.ts";
+import type { JobResult, JournalEntry, PlannedJob, RunMode, RunnerJob } from "../types/run.ts";
+import type { ShardJob, ShardReply, ShardRequest } from "../types/shard.ts";
 import type { Durations } from "./durations.ts";
 import type { JournalCursor, Journals } from "./journal.ts";
 
@@ -15,6 +15,8 @@ export interface ShardsOptions {
   journals: Journals;
   runners: Record<RunMode, JobRunner>;
   durations: Durations;
+  /** What a run was started with. */
+  input: (runId: string) => Promise<{ jobs: readonly PlannedJob[] }>;
   /** Calls back once when the run has ended without waiting for its shards, until the returned function is called. */
   onRunEnd: (runId: string, callback: () => void) => () => void;
   /** Epoch milliseconds. */
@@ -82,8 +84,9 @@ export function createShards(options: ShardsOptions): Shards {
     const group = join(runId, request);
     try {
       const known = await group.journal.ends();
+      const jobs = await jobsOf(runId, request);
       const ends = await Promise.all(
-        request.jobs.map((job) => known.get(job.id) ?? executeInTurn(runId, request, group, job)),
+        jobs.map((job) => known.get(job.id) ?? executeInTurn(runId, request, group, job)),
       );
       return {
         counts: countEnds(ends),
@@ -94,12 +97,17 @@ export function createShards(options: ShardsOptions): Shards {
     }
   }
 
+  async function jobsOf(runId: string, { jobs }: ShardRequest): Promise<readonly ShardJob[]> {
+    if (Array.isArray(jobs)) return jobs;
+    return (await options.input(runId)).jobs.slice(jobs.from, jobs.to);
+  }
+
   /** Executes a job when it has a place, which it keeps until its end is stored. */
   function executeInTurn(
     runId: string,
     request: ShardRequest,
     group: Group,
-    job: ShardRequest["jobs"][number],
+    job: ShardJob,
   ): Promise<JobEnd> {
     return group.slots.run(durations.expected(job), async (slot) => {
       const end = await executeJob(runId, request, group, job, slot);
@@ -113,7 +121,7 @@ export function createShards(options: ShardsOptions): Shards {
     runId: string,
     request: ShardRequest,
     { abort, journal }: Group,
-    job: ShardRequest["jobs"][number],
+    job: ShardJob,
     slot: Slot,
   ): Promise<JobEnd> {
     const startedAt = now();
