@@ -27,15 +27,19 @@ interface Waiter {
  */
 const FIRST = 64;
 
-/** Milliseconds after which twice as many may be in flight, unless half of them ended meanwhile. */
+/** Milliseconds after which it is decided whether twice as many may be in flight. */
 const WIDEN_MS = 100;
 
-/**
- * A window without any place yet.
- *
- * @param after calls back after so many milliseconds
- */
-export function createSlots(after: (ms: number, callback: () => void) => void = later): Slots {
+/** The time and timers that a window is filled by. */
+export interface Pace {
+  /** Milliseconds from any origin. */
+  now: () => number;
+  /** Calls back after so many milliseconds. */
+  after: (ms: number, callback: () => void) => void;
+}
+
+/** A window without any place yet. */
+export function createSlots({ now, after }: Pace = realPace): Slots {
   /** Places that nobody has. */
   let free = 0;
   let inFlight = 0;
@@ -73,14 +77,19 @@ export function createSlots(after: (ms: number, callback: () => void) => void = 
     if (free > 0 && !deciding && (returning.length > 0 || first < waiting.length)) {
       deciding = true;
       left = 0;
-      after(WIDEN_MS, decide);
+      const began = now();
+      after(WIDEN_MS, () => decide(now() - began));
     }
   }
 
-  /** Uses more of the window where jobs take long; where they end as fast as they start, more would be no faster. */
-  function decide(): void {
+  /**
+   * Uses more of the window where jobs take long. Where most ended meanwhile more would be no faster, and where
+   * this process was too busy to look in time, it is itself what they wait for.
+   */
+  function decide(elapsed: number): void {
     deciding = false;
-    if (left < opened / 2) opened *= 2;
+    const late = elapsed > WIDEN_MS * 1.25;
+    if (left < opened / (late ? 8 : 2)) opened *= 2;
     pump();
   }
 
@@ -136,7 +145,7 @@ export function createSlots(after: (ms: number, callback: () => void) => void = 
   };
 }
 
-/** On the global timer; who waits for a place keeps the process alive by other means. */
-function later(ms: number, callback: () => void): void {
-  setTimeout(callback, ms);
-}
+const realPace: Pace = {
+  now: Date.now,
+  after: (ms, callback) => void setTimeout(callback, ms),
+};

@@ -54,7 +54,7 @@ export function createRunService(options: RunServiceOptions): RunService {
       const full = { ...input, ...(runId !== undefined && { runId }) };
       const outcome = await engine.start({
         workflowId: runWorkflow.workflowId,
-        args: [packInput(full)],
+        args: [await packInput(full)],
         about: { ...(runId !== undefined && { runId }), ...(tags && { tags }) },
         ...(runId !== undefined && { ownId: { id: runId, fingerprint } }),
         ...(idempotencyKey !== undefined && { idempotency: { key: idempotencyKey, fingerprint } }),

@@ -1,3 +1,5 @@
+import { promisify } from "node:util";
+import { deflateRaw, inflateRaw } from "node:zlib";
 import { hydrateResourceIO, observabilityRevivers } from "workflow/observability";
 import { createRunFold, type RunFold } from "../core/run-state.ts";
 import type { PackedRunInput, RunInput, RunOutput } from "../types/run.ts";
@@ -26,13 +28,16 @@ export interface RunViews {
 /** Jobs of all views together; the view that was looked at longest ago goes first. */
 const MAX_JOBS = 200_000;
 
+const deflate = promisify<string, object, Buffer>(deflateRaw);
+const inflate = promisify<Buffer, Buffer>(inflateRaw);
+
 /** Makes views over a World and its journals. */
 export function createRunViews(world: () => World, journals: Journals): RunViews {
   const views = new Map<string, Promise<CachedView>>();
   let jobs = 0;
 
   async function load(runId: string, known?: RunInput): Promise<CachedView> {
-    const input = known ?? inputOf(await world().runs.get(runId));
+    const input = known ?? (await inputOf(await world().runs.get(runId)));
     const view = { input, fold: createRunFold(input.jobs), reading: Promise.resolve() };
     jobs += input.jobs.length;
     for (const [oldest, cached] of views) {
@@ -85,14 +90,16 @@ interface CachedView extends RunView {
 }
 
 /** What the workflow `run` is started with for this input. */
-export function packInput({ jobs, ...input }: RunInput): PackedRunInput {
-  return { ...input, packed: JSON.stringify(jobs), total: jobs.length };
+export async function packInput({ jobs, ...input }: RunInput): Promise<PackedRunInput> {
+  const deflated = await deflate(JSON.stringify(jobs), { level: 1 });
+  return { ...input, packed: deflated.toString("base64"), total: jobs.length };
 }
 
-function inputOf(run: StoredRun): RunInput {
+async function inputOf(run: StoredRun): Promise<RunInput> {
   const { input } = hydrateResourceIO(run, observabilityRevivers) as { input: [PackedRunInput] };
   const { packed, total: _, ...rest } = input[0];
-  return { ...rest, jobs: JSON.parse(packed) as RunInput["jobs"] };
+  const jobs = await inflate(Buffer.from(packed, "base64"));
+  return { ...rest, jobs: JSON.parse(jobs.toString()) as RunInput["jobs"] };
 }
 
 /** What an ended run of ours returned. */

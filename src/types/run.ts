@@ -138,11 +138,11 @@ export interface RunInput {
 }
 
 /**
- * A `RunInput` as the engine keeps it. Its jobs are one text, since the engine decodes what it keeps value
- * by value, at each replay of the workflow.
+ * A `RunInput` as the engine keeps it. Its jobs are one short text, since the engine decodes what it keeps
+ * value by value at each replay of the workflow, and the World copies it with each event.
  */
 export interface PackedRunInput extends Omit<RunInput, "jobs"> {
-  /** The jobs as JSON. */
+  /** The jobs as JSON, deflated, in base64. */
   packed: string;
   /** Number of jobs. */
   total: number;
