@@ -3,6 +3,7 @@ import type { RunEngine, RunService } from "../types/engine.ts";
 import type { Manifest } from "../types/manifest.ts";
 import type { LoadBalancerHandle, ServerRegistryHandle } from "../types/server.ts";
 import { errorResponse, HttpProblem } from "./errors.ts";
+import { addDocsRoutes, type DocsRouteOptions } from "./routes/docs.ts";
 import { addRoutes } from "./routes/paths.ts";
 
 /** What the API is served from. */
@@ -13,6 +14,8 @@ export interface OrchestratorHandlerOptions {
   /** Runs over regions, of the workflow `run`. */
   runs: RunService;
   manifest: () => Promise<Manifest>;
+  /** The runners of this process, for the documentation. */
+  runners?: DocsRouteOptions["runners"];
   /** What every workflow gets in its options; a caller's own never replaces it. */
   injected: { registry: ServerRegistryHandle; loadBalancer: LoadBalancerHandle };
 }
@@ -31,6 +34,7 @@ export function createOrchestratorHandler(
   options: OrchestratorHandlerOptions,
 ): OrchestratorHandler {
   const app = new H3({ silent: true });
+  addDocsRoutes(app, options);
   addRoutes(app, options);
   return async (request) => {
     try {
