@@ -26,6 +26,15 @@ function assertSameSite({ method, headers }: Request): void {
   throw new HttpProblem(403, "Forbidden: a page of another site sent this request");
 }
 
+/** h3 answers such a path too, but in a form of its own. */
+function assertDecodable({ url }: Request): void {
+  try {
+    decodeURI(new URL(url).pathname);
+  } catch {
+    throw new HttpProblem(400, "The path is not valid percent encoding");
+  }
+}
+
 /** Answers a request; never rejects. */
 export type OrchestratorHandler = (request: Request) => Promise<Response>;
 
@@ -39,6 +48,7 @@ export function createOrchestratorHandler(
   return async (request) => {
     try {
       assertSameSite(request);
+      assertDecodable(request);
       return await app.fetch(request);
     } catch (error) {
       return errorResponse(error);

@@ -1,4 +1,3 @@
-import { HttpProblem } from "./errors.ts";
 import { badField } from "./start-request.ts";
 
 /** Seconds a poll may wait at most. */
@@ -26,19 +25,6 @@ export function waitSeconds(text: string | null): number {
   const seconds = Number(text);
   if (/^\d+(?:\.\d+)?$/.test(text) && seconds <= longestWait) return seconds;
   throw badField("wait", `must be a number of seconds from 0 to ${longestWait} (got "${text}")`);
-}
-
-/**
- * A segment of a path as it was before it was encoded.
- *
- * @throws HttpProblem 400 for what is no percent encoding of UTF-8
- */
-export function decodeSegment(segment: string): string {
-  try {
-    return decodeURIComponent(segment);
-  } catch {
-    throw new HttpProblem(400, `The path has no valid percent encoding: ${segment}`);
-  }
 }
 
 /** Whether a method is answered as `GET` is. */
