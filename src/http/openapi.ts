@@ -1,9 +1,11 @@
-import { inputComponents } from "../core/json-schema.ts";
+import { sampleOf } from "../core/json-sample.ts";
+import { inputComponents, toJsonSchema } from "../core/json-schema.ts";
 import { runWorkflow } from "../core/run-workflow.ts";
 import { version } from "../core/version.ts";
 import type { JsonObject, Manifest, StandardSchema } from "../types/index.ts";
 import { refer, schemaComponents } from "./openapi/components.ts";
-import { errorComponents, sharedErrors, workflowForm } from "./openapi/errors.ts";
+import { errorComponents, runForm, sharedErrors } from "./openapi/errors.ts";
+import type { ExampleRunner } from "./openapi/examples.ts";
 import { headers, jsonContent, parameters, type Paths } from "./openapi/operation.ts";
 import { runPaths } from "./openapi/runs.ts";
 import { workflowOperations, workflowPaths } from "./openapi/workflows.ts";
@@ -93,13 +95,17 @@ async function pathsOf(
 ): Promise<Paths> {
   const own = manifest.workflows.filter(({ name }) => name !== runWorkflow.name);
   const workflows = [...own, runWorkflow].sort((a, b) => (a.name < b.name ? -1 : 1));
-  const described = workflows.map((entry) => ({
-    entry,
-    endpoint: `${route}/${entry.name}`,
-    input: inputs.get(entry.name)?.key ?? (entry === runWorkflow ? "RunRequest" : undefined),
-  }));
-  const runs = await runPaths(route, runners[0]?.name ?? "checkTitle");
-  const general = await workflowPaths(route, { ...manifest, workflows }, described);
+  const described = workflows.map((entry) => {
+    const endpoint = `${route}/${entry.name}`;
+    const input = inputs.get(entry.name);
+    const schema = ownEntry(manifest.inputs, entry.name);
+    if (!input || !schema) return { entry, endpoint };
+    const sample = sampleOf(toJsonSchema(schema));
+    return { entry, endpoint, input: { component: input.key, sample } };
+  });
+  const all = { ...manifest, workflows };
+  const runs = await runPaths(route, all, exampleRunner(runners[0]));
+  const general = await workflowPaths(route, all);
   const paths = merge(merge(runs, general), metaPaths(route));
   for (const workflow of described) {
     const path = encodeURI(workflow.endpoint);
@@ -111,6 +117,13 @@ async function pathsOf(
     paths[path] = { post: submits, get };
   }
   return paths;
+}
+
+/** A runner of this process, or a name that one may have. */
+function exampleRunner({ name, schema }: DescribedRunner = { name: "checkTitle" }): ExampleRunner {
+  const input = schema && sampleOf(toJsonSchema(schema));
+  const isObject = typeof input === "object" && input !== null && !Array.isArray(input);
+  return { name, input: isObject ? (input as JsonObject) : {} };
 }
 
 function merge(one: Paths, other: Paths): Paths {
@@ -131,7 +144,7 @@ function metaPaths(route: string): Paths {
             description: "OpenAPI 3.1.",
             content: jsonContent({ type: "object", required: ["openapi", "info", "paths"] }),
           },
-          ...sharedErrors(workflowForm, [405, 500]),
+          ...sharedErrors(runForm, [405, 500]),
         },
       },
     },
@@ -145,7 +158,7 @@ function metaPaths(route: string): Paths {
             description: "HTML that needs nothing from elsewhere.",
             content: { "text/html": { schema: { type: "string" } } },
           },
-          ...sharedErrors(workflowForm, [405]),
+          ...sharedErrors(runForm, [405]),
         },
       },
     },

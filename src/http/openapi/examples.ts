@@ -1,3 +1,4 @@
+import type { JsonObject } from "../../types/index.ts";
 import type { RunPlan, RunRequest, RunResults, RunStatus } from "../../types/run.ts";
 import type { RunList } from "../schemas.ts";
 
@@ -11,15 +12,25 @@ const jobs = [
   "job_8a27e1d4-3f6b-4c2e-b1a9-7d5e4f3c2b10",
 ];
 
-/** Requests that start a run, by name; `runner` is one that is there in local mode. */
-export function requestExamples(runner: string): Record<string, RunRequest> {
+/** A runner that the examples name. */
+export interface ExampleRunner {
+  name: string;
+  /** What it takes, where that is known. */
+  input: JsonObject;
+}
+
+/** Requests that start a run, by name. */
+export function requestExamples({
+  name: runner,
+  input,
+}: ExampleRunner): Record<string, RunRequest> {
   return {
     overRegions: {
       mode: "remote",
       runners: [{ name: runner, input: { url } }],
       regions: ["us-east-1", "eu-west-1"],
     },
-    inThisProcess: { mode: "local", runners: [{ name: runner, input: { url } }] },
+    inThisProcess: { mode: "local", runners: [{ name: runner, input: { ...input, url } }] },
     everyOption: {
       runId: "nightly-2026-11-20",
       mode: "remote",

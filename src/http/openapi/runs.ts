@@ -1,17 +1,6 @@
-import { planJobs } from "../../core/run-plan.ts";
-import type { JsonObject } from "../../types/index.ts";
-import { HttpProblem } from "../errors.ts";
-import { waitSeconds } from "../parameters.ts";
-import { parseRunFilter, parseRunRequest } from "../run-request.ts";
+import type { JsonObject, Manifest } from "../../types/index.ts";
 import { refer } from "./components.ts";
-import {
-  errorExamples,
-  runForm,
-  sharedErrors,
-  thrownBy,
-  workflowForm,
-  type Problems,
-} from "./errors.ts";
+import { runForm, sharedErrors, workflowForm } from "./errors.ts";
 import {
   listExample,
   planExample,
@@ -19,26 +8,56 @@ import {
   resultsExample,
   runId,
   statusExample,
+  type ExampleRunner,
 } from "./examples.ts";
 import { header, jsonContent, parameter, type Operation, type Paths } from "./operation.ts";
+import {
+  conflicts,
+  onlyPost,
+  unknownRun,
+  wrongFilter,
+  wrongIdOrWait,
+  wrongRequest,
+  wrongWait,
+} from "./run-errors.ts";
 
-/** The run routes below `route`; `runner` is a name for the examples. */
-export async function runPaths(route: string, runner: string): Promise<Paths> {
+/** The run routes below `route`; `runner` is one for the examples. */
+export async function runPaths(
+  route: string,
+  manifest: Manifest,
+  runner: ExampleRunner,
+): Promise<Paths> {
   const submitRun = await submitOperation(runner);
   const getRunStatus = await statusOperation();
-  const getRunResults = await resultsOperation(runner);
+  const getRunResults = await resultsOperation(runner.name);
   const family = (prefix: string, alias?: string): Paths => ({
     [prefix || "/"]: { post: aliased(submitRun, alias) },
     [`${prefix}/{id}/status`]: { get: aliased(getRunStatus, alias) },
     [`${prefix}/{id}`]: { get: aliased(getRunResults, alias) },
   });
+  const main = family(route);
+  const orchestrator = family(`${route}/orchestrator`, "orchestrator");
+  const post = { 405: await onlyPost() };
   return {
-    ...family(route),
-    [`${route}/plan`]: { post: await planOperation(runner) },
+    ...main,
+    // There an id may be a workflow's name too.
+    [`${route}/{id}`]: {
+      get: answering(getRunResults, {
+        400: await wrongIdOrWait(manifest),
+        ...sharedErrors(workflowForm, [405]),
+      }),
+    },
+    [`${route}/plan`]: { post: answering(await planOperation(runner), post) },
     [`${route}/runs`]: { get: await listOperation() },
     ...family(`${route}/run`, "run"),
-    ...family(`${route}/orchestrator`, "orchestrator"),
+    ...orchestrator,
+    [`${route}/orchestrator`]: { post: answering(aliased(submitRun, "orchestrator"), post) },
   };
+}
+
+/** The operation with other responses under some statuses. */
+function answering(operation: Operation, responses: JsonObject): Operation {
+  return { ...operation, responses: { ...(operation.responses as JsonObject), ...responses } };
 }
 
 /** The operation as it is, or as another path of it. */
@@ -54,7 +73,7 @@ function aliased(operation: Operation, alias: string | undefined): Operation {
   };
 }
 
-async function submitOperation(runner: string): Promise<Operation> {
+async function submitOperation(runner: ExampleRunner): Promise<Operation> {
   return {
     operationId: "submitRun",
     tags: ["runs"],
@@ -80,10 +99,10 @@ async function submitOperation(runner: string): Promise<Operation> {
         headers: { Location: header("Location") },
         content: jsonContent(
           { anyOf: [refer("RunSubmitted"), refer("RunPlan")] },
-          { submitted: { runId }, planned: planExample(runner) },
+          { submitted: { runId }, planned: planExample(runner.name) },
         ),
       },
-      400: await errorExamples(runForm, 400, requestProblems(runner)),
+      400: await wrongRequest(runner.name),
       404: await unknownRun("rerun"),
       409: await conflicts({
         runIdTaken: ["runId", 'runId "nightly-2026-11-20" was used before with another request'],
@@ -98,7 +117,7 @@ async function submitOperation(runner: string): Promise<Operation> {
   };
 }
 
-async function planOperation(runner: string): Promise<Operation> {
+async function planOperation(runner: ExampleRunner): Promise<Operation> {
   return {
     operationId: "planRun",
     tags: ["runs"],
@@ -112,14 +131,11 @@ async function planOperation(runner: string): Promise<Operation> {
     responses: {
       200: {
         description: "The jobs, in the order in which they would be begun.",
-        content: jsonContent(refer("RunPlan"), { planned: planExample(runner) }),
+        content: jsonContent(refer("RunPlan"), { planned: planExample(runner.name) }),
       },
-      400: await errorExamples(runForm, 400, requestProblems(runner)),
+      400: await wrongRequest(runner.name),
       404: await unknownRun("rerun"),
       409: await conflicts({}),
-      405: await errorExamples(runForm, 405, {
-        otherMethod: new HttpProblem(405, "Method not allowed. Use POST."),
-      }),
       ...sharedErrors(workflowForm, [403]),
       ...sharedErrors(runForm, [413, 415, 500]),
     },
@@ -138,7 +154,7 @@ async function statusOperation(): Promise<Operation> {
         description: "The run's state and counts.",
         content: jsonContent(refer("RunStatus"), { running: statusExample }),
       },
-      400: await errorExamples(runForm, 400, { wrongWait }),
+      400: await wrongWait(),
       404: await unknownRun("runId"),
       ...sharedErrors(runForm, [405, 500]),
     },
@@ -157,7 +173,7 @@ async function resultsOperation(runner: string): Promise<Operation> {
         description: "Every job with its results and attempts, and what they add up to.",
         content: jsonContent(refer("RunResults"), { partial: resultsExample(runner) }),
       },
-      400: await errorExamples(runForm, 400, { wrongWait }),
+      400: await wrongWait(),
       404: await unknownRun("runId"),
       ...sharedErrors(runForm, [405, 500]),
     },
@@ -195,60 +211,8 @@ async function listOperation(): Promise<Operation> {
         description: "One page of them.",
         content: jsonContent(refer("RunList"), { page: listExample }),
       },
-      400: await errorExamples(runForm, 400, {
-        wrongLimit: thrownBy(() => parseRunFilter(new URLSearchParams({ limit: "1000" }))),
-        wrongState: thrownBy(() => parseRunFilter(new URLSearchParams({ state: "done" }))),
-      }),
+      400: await wrongFilter(),
       ...sharedErrors(runForm, [405, 500]),
     },
-  };
-}
-
-const wrongWait = thrownBy(() => waitSeconds("soon"));
-
-function unknownRun(field: string): Promise<JsonObject> {
-  const message = 'Run "nightly-2026-11-19" not found';
-  return errorExamples(runForm, 404, { unknownRun: issue(404, field, message, "not_found") });
-}
-
-/** The 409 of what is asked for, by field and message, and of a `rerun` that cannot be. */
-function conflicts(asked: Record<string, [field: string, message: string]>): Promise<JsonObject> {
-  const all = {
-    ...asked,
-    runGoesOn: ["rerun", `Run "${runId}" has not ended yet`],
-    allPassed: ["rerun", `Every job of run "${runId}" passed`],
-  } satisfies Record<string, string[]>;
-  const problems = Object.entries(all).map(([name, [field, message]]) => [
-    name,
-    issue(409, field!, message!, "conflict"),
-  ]);
-  return errorExamples(
-    runForm,
-    409,
-    Object.fromEntries(problems),
-    "The same `Idempotency-Key` or `runId` was used before for something else, or there is nothing to run again.",
-  );
-}
-
-function issue(status: number, field: string, message: string, code: string): HttpProblem {
-  return new HttpProblem(status, message, { issues: [{ path: [field], message, code }] });
-}
-
-/** What is wrong with requests, as the code that reads them says it. */
-function requestProblems(runner: string): Problems {
-  const uuid = (): string => "5f0c9c4e-6b1d-4d0a-9c58-0b7f9a1e2d31";
-  const input = { url: "https://example.com" };
-  return {
-    noRunners: thrownBy(() => parseRunRequest({ mode: "remote" }, null, false)),
-    wrongConcurrency: thrownBy(() =>
-      parseRunRequest({ mode: "remote", runners: [{ name: runner }], concurrency: 0 }, null, false),
-    ),
-    noRegion: thrownBy(() =>
-      planJobs({ mode: "remote", runners: [{ name: runner, input }] }, "remote", { uuid }),
-    ),
-    noUrl: thrownBy(() =>
-      planJobs({ mode: "local", runners: [{ name: runner }] }, "local", { uuid }),
-    ),
-    notJson: new HttpProblem(400, "The body is not valid JSON: Unexpected end of JSON input"),
   };
 }

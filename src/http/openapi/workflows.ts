@@ -1,7 +1,8 @@
+import { runWorkflow } from "../../core/run-workflow.ts";
 import type { JsonObject, Manifest, WorkflowEntry } from "../../types/index.ts";
 import { HttpProblem } from "../errors.ts";
 import { waitSeconds } from "../parameters.ts";
-import { unknownWorkflow } from "../routes/workflows.ts";
+import { listWorkflows, unknownWorkflow } from "../routes/workflows.ts";
 import { badField } from "../start-request.ts";
 import { refer } from "./components.ts";
 import { errorExamples, sharedErrors, thrownBy, workflowForm } from "./errors.ts";
@@ -12,18 +13,14 @@ import { header, jsonContent, parameter, type Operation, type Paths } from "./op
 export interface DescribedWorkflow {
   entry: WorkflowEntry;
   endpoint: string;
-  /** The component with its input schema, where it has one. */
-  input?: string;
+  /** The component with its input schema, where it has one, and an input. */
+  input?: { component: string; sample: unknown };
 }
 
 /** The routes that are there whatever workflows there are: all of them, and one by its name. */
-export async function workflowPaths(
-  route: string,
-  manifest: Manifest,
-  described: readonly DescribedWorkflow[],
-): Promise<Paths> {
+export async function workflowPaths(route: string, manifest: Manifest): Promise<Paths> {
   return {
-    [route || "/"]: { get: listOperation(route, described) },
+    [route || "/"]: { get: await listOperation(route, manifest) },
     [`${route}/{id}`]: { post: await startByName(manifest) },
   };
 }
@@ -35,18 +32,8 @@ export async function workflowOperations(
   return { post: await startOperation(workflow), get: await pollOperation(workflow) };
 }
 
-function listOperation(route: string, described: readonly DescribedWorkflow[]): Operation {
-  const workflows = described.map(({ entry: { name, file, description }, endpoint }) => ({
-    name,
-    endpoint,
-    file,
-    ...(description && { description }),
-  }));
-  const list = {
-    orchestrators: workflows.map(({ name }) => name),
-    usage: { method: "POST", endpoint: `${route}/{orchestratorName}` },
-    workflows,
-  };
+async function listOperation(route: string, manifest: Manifest): Promise<Operation> {
+  const workflows: unknown = await listWorkflows(route, manifest).json();
   return {
     operationId: "listWorkflows",
     tags: ["workflows"],
@@ -54,7 +41,7 @@ function listOperation(route: string, described: readonly DescribedWorkflow[]): 
     responses: {
       200: {
         description: "The discovered workflows and how to start one.",
-        content: jsonContent(refer("WorkflowList"), { workflows: list }),
+        content: jsonContent(refer("WorkflowList"), { workflows }),
       },
       ...sharedErrors(workflowForm, [405, 500]),
     },
@@ -104,7 +91,7 @@ async function startOperation({ entry, input }: DescribedWorkflow): Promise<Oper
       content:
         input === undefined
           ? jsonContent(anyBody(accepts), bodyExamples(accepts))
-          : jsonContent(inputBody(input)),
+          : jsonContent(inputBody(input.component), inputExamples(input.sample)),
     },
     responses: {
       200: started(name),
@@ -140,7 +127,7 @@ async function startErrors(name: string): Promise<JsonObject> {
 }
 
 async function pollOperation({ entry, endpoint, input }: DescribedWorkflow): Promise<Operation> {
-  const { name, file, line, description, parameters } = entry;
+  const { name, accepts, file, line, description, parameters } = entry;
   const described = {
     name,
     endpoint,
@@ -148,11 +135,9 @@ async function pollOperation({ entry, endpoint, input }: DescribedWorkflow): Pro
     line,
     ...(description && { description }),
     parameters,
-    body: input
-      ? "input"
-      : entry.accepts === "unknown"
-        ? "jobs, job, input or args"
-        : entry.accepts,
+    body: input ? "input" : accepts === "unknown" ? "jobs, job, input or args" : accepts,
+    ...(entry === runWorkflow && { body: "runners" }),
+    ...(!entry.workflowId && { startable: false }),
   };
   return {
     operationId: `poll_${name}`,
@@ -233,6 +218,10 @@ function bodyExamples(accepts: WorkflowEntry["accepts"]): Record<string, unknown
   if (accepts === "job") return { job: { job } };
   if (accepts === "jobs") return { jobs: { jobs: [job] }, job: { job } };
   return { input: { input: { url: "https://example.com" } }, jobs: { jobs: [job] } };
+}
+
+function inputExamples(input: unknown): Record<string, unknown> | undefined {
+  return input === undefined ? undefined : { input: { input } };
 }
 
 function inputBody(component: string): JsonObject {

@@ -1,7 +1,7 @@
 import type { H3, H3Event } from "h3";
 import { docsHeaders, docsPage } from "../../docs/page.ts";
 import type { Manifest } from "../../types/manifest.ts";
-import { errorResponse, HttpProblem } from "../errors.ts";
+import { HttpProblem, runErrorResponse } from "../errors.ts";
 import { jsonResponse } from "../json.ts";
 import { orchestratorDocument, type DescribedRunner } from "../openapi.ts";
 import { isGet } from "../parameters.ts";
@@ -59,7 +59,7 @@ function answeringGet(answer: () => Promise<Response> | Response) {
       const response = await answer();
       return req.method === "HEAD" ? new Response(null, response) : response;
     } catch (error) {
-      return errorResponse(error);
+      return runErrorResponse(error);
     }
   };
 }
