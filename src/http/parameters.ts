@@ -1,3 +1,4 @@
+import { runLimits } from "../core/run-limits.ts";
 import { badField } from "./start-request.ts";
 
 /** Seconds a poll may wait at most. */
@@ -25,6 +26,11 @@ export function waitSeconds(text: string | null): number {
   const seconds = Number(text);
   if (/^\d+(?:\.\d+)?$/.test(text) && seconds <= longestWait) return seconds;
   throw badField("wait", `must be a number of seconds from 0 to ${longestWait} (got "${text}")`);
+}
+
+/** Whether a run may have this id, the engine's or a caller's own; what is none reaches no storage. */
+export function isRunId(id: string): boolean {
+  return id.length <= runLimits.runId && /^[A-Za-z0-9._~-]+$/.test(id);
 }
 
 /** Whether a method is answered as `GET` is. */

@@ -36,7 +36,11 @@ export function createMemoryRuns(now: () => number = Date.now): MemoryRuns {
   const others = new Map<string, RunRecord>();
   const waiting = new Set<() => void>();
 
-  const find = (id: string): MemoryRun | undefined => byEngineId.get(id) ?? aliases.get(id);
+  function find(id: string): MemoryRun | undefined {
+    // A storage may make a key or a path of it.
+    if (!/^[\w.~-]{1,128}$/.test(id)) throw new Error(`no run can have the id ${id}`);
+    return byEngineId.get(id) ?? aliases.get(id);
+  }
 
   function of(id: string): MemoryRun {
     const run = find(id);

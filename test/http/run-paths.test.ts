@@ -44,7 +44,9 @@ describe("the workflow run", () => {
       expect(status).toBe(200);
       expect(body).toMatchObject({ state: "completed", summary: { passed: 1 } });
     }
-    expect((await api.send("/run?runId=nobody")).status).toBe(404);
+    for (const id of ["nobody", "a%20b", "..%2F..", ""]) {
+      expect((await api.send(`/run?runId=${id}`)).status).toBe(404);
+    }
   });
 });
 
