@@ -25,8 +25,8 @@ export interface ScanResult {
   problems: Problem[];
 }
 
-/** Names that a workflow of ours and its paths are served under. */
-const taken: ReadonlySet<string> = new Set(["run", "orchestrator"]);
+/** Names below which something of ours is served. */
+const taken: ReadonlySet<string> = new Set(["docs", "orchestrator", "run"]);
 
 const SOURCE_EXTENSIONS = [".ts", ".mts", ".tsx", ".js", ".mjs", ".jsx"];
 
@@ -85,7 +85,7 @@ function addUnique(result: ScanResult, entry: Discovered): void {
 /** A workflow would never be reached under a path that is ours. */
 function takenName({ name, file, line }: Discovered): Problem[] {
   if (!taken.has(name)) return [];
-  const message = `the name "${name}" is taken by @runners/orchestrator, which serves runs under it`;
+  const message = `the name "${name}" is taken by @runners/orchestrator, which serves its own under it`;
   return [{ file, line, column: 1, message, mend: "Rename the export: the name is the route." }];
 }
 

@@ -124,7 +124,7 @@ describe("a fault is reported with file, line and mend", () => {
     ]);
   });
 
-  test.each(["run", "orchestrator"])("a workflow of the name %s, which is ours", async (name) => {
+  test.each(["run", "orchestrator", "docs"])("a workflow of the name %s, which is ours", async (name) => {
     const { problems } = await scanFiles({
       "workflows/a.ts": `\n${flow(`export async function ${name}()`)}`,
     });
@@ -133,7 +133,7 @@ describe("a fault is reported with file, line and mend", () => {
         file: "workflows/a.ts",
         line: 2,
         column: 1,
-        message: `the name "${name}" is taken by @runners/orchestrator, which serves runs under it`,
+        message: `the name "${name}" is taken by @runners/orchestrator, which serves its own under it`,
         mend: "Rename the export: the name is the route.",
       },
     ]);
