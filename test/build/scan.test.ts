@@ -124,20 +124,23 @@ describe("a fault is reported with file, line and mend", () => {
     ]);
   });
 
-  test.each(["run", "orchestrator", "docs"])("a workflow of the name %s, which is ours", async (name) => {
-    const { problems } = await scanFiles({
-      "workflows/a.ts": `\n${flow(`export async function ${name}()`)}`,
-    });
-    expect(problems).toEqual([
-      {
-        file: "workflows/a.ts",
-        line: 2,
-        column: 1,
-        message: `the name "${name}" is taken by @runners/orchestrator, which serves its own under it`,
-        mend: "Rename the export: the name is the route.",
-      },
-    ]);
-  });
+  test.each(["run", "orchestrator", "docs"])(
+    "a workflow of the name %s, which is ours",
+    async (name) => {
+      const { problems } = await scanFiles({
+        "workflows/a.ts": `\n${flow(`export async function ${name}()`)}`,
+      });
+      expect(problems).toEqual([
+        {
+          file: "workflows/a.ts",
+          line: 2,
+          column: 1,
+          message: `the name "${name}" is taken by @runners/orchestrator, which serves its own under it`,
+          mend: "Rename the export: the name is the route.",
+        },
+      ]);
+    },
+  );
 
   test("but a runner may have any name", async () => {
     const source = 'export async function run() {\n  "use runner";\n}\n';
