@@ -38,9 +38,9 @@ const allowed: Record<string, RegExp> = {
   http: /^(?:types|core|docs|http)\//,
   world: /^(?:types|core|world)\//,
   runtime: /^(?:types|core|executors|http|runner|runtime|world)\//,
-  "config.ts": /^types\/|^core\/(?:errors|server-options)\.ts$/,
+  "config.ts": /^types\/|^core\/(?:errors|server-config|server-options)\.ts$/,
   "nitro.ts": /^(?:types|build)\/|^config\.ts$/,
-  "index.ts": /^(?:types|core)\/|^runtime\/workflows\/steps\.ts$/,
+  "index.ts": /^(?:types|core)\/|^runtime\/workflows\/(?:fan-out|references|steps)\.ts$/,
 };
 
 const local = (target: string): boolean => target.endsWith(".ts");

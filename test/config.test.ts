@@ -11,7 +11,12 @@ test("nothing configured gives the documented defaults", () => {
     route: "/api/orchestrator",
     registry: { type: "env" },
     loadBalancer: { type: "env" },
-    runners: false,
+    runners: {
+      serve: false,
+      pattern: ["runners/**/*.ts", "src/runners/**/*.ts"],
+      route: "/api/runner",
+      timeout: 30_000,
+    },
     healthCheck: { interval: 10_000, timeout: 2000 },
     circuit: { failures: 3, cooldown: 10_000 },
     execution: { attempts: 3, timeout: 300_000, wait: 60_000 },
@@ -79,7 +84,35 @@ describe("a good value is taken", () => {
     [
       "runners",
       { runners: { pattern: "checks/*.ts", region: "eu", route: "/checks" } },
-      { runners: { pattern: ["checks/*.ts"], region: "eu", route: "/checks", timeout: 30_000 } },
+      {
+        runners: {
+          serve: true,
+          pattern: ["checks/*.ts"],
+          region: "eu",
+          route: "/checks",
+          timeout: 30_000,
+        },
+      },
+    ],
+    [
+      "runners that are a map of URLs by region, in place of PLAYWRIGHT_RUNNERS",
+      { runners: { eu: server.url, us: [server.url, `${server.url}/2`] } },
+      {
+        registry: {
+          type: "in-memory",
+          servers: [
+            { id: "eu", url: server.url, region: "eu" },
+            { id: "us-1", url: server.url, region: "us" },
+            { id: "us-2", url: `${server.url}/2`, region: "us" },
+          ],
+        },
+        runners: {
+          serve: false,
+          pattern: ["runners/**/*.ts", "src/runners/**/*.ts"],
+          route: "/api/runner",
+          timeout: 30_000,
+        },
+      },
     ],
   ])("%s", (_what, config, expected) => {
     expect(resolveConfig(config, root)).toMatchObject(expected);
@@ -161,6 +194,14 @@ describe("a bad value is an error that starts with its path and says what was ex
       /^orchestrator\.world\.retention\.age must be a whole number above 0 \(got 0\)/,
     ],
     [{ world: { type: "embedded", path: "x" } }, /^orchestrator\.world\.path is not an option/],
+    [
+      { runners: { eu: server.url }, registry: "InMemoryServerRegistry" },
+      /^orchestrator\.registry cannot stand beside orchestrator\.runners with URLs/,
+    ],
+    [
+      { runners: { eu: "http://user:secret@eu.example.com" } },
+      /^orchestrator\.runners\["eu"\] must not contain credentials/,
+    ],
     [{ runners: true }, /^orchestrator\.runners must be an object/],
   ])("%j", (config, message) => {
     let error: unknown;

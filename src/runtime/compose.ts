@@ -110,6 +110,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
       engine,
       runs,
       manifest,
+      runners: local.runners,
       injected: { registry: getDefaultRegistry(), loadBalancer: getDefaultLoadBalancer() },
     }),
     start,

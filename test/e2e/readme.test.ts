@@ -111,6 +111,7 @@ describe("Runner servers", () => {
     );
     const url = await start(app, { ...orchestratorEnv, PLAYWRIGHT_RUNNERS: servers });
     expect(await runCurls(section, url)).toBe(2);
+    expect(await runCurls("Runs across regions", url)).toBe(4);
     expect(await runCurls("Input schemas", url)).toBe(1);
   });
 });

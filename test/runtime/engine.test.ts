@@ -111,12 +111,12 @@ test("beside another World, a key whose run was never stored is free again", asy
   process.env.WORKFLOW_LOCAL_DATA_DIR = dir;
   const claims = createClaims(dir);
   const fingerprint = createHash("sha256").update("asked").digest("hex");
-  await claims.claim("lost", { runId: "wrun_01M7X06WHCATXBPGH1M8EG0P5A", fingerprint });
+  await claims.claim("key:lost", { runId: "wrun_01M7X06WHCATXBPGH1M8EG0P5A", fingerprint });
   const starts = claimStarts(claims);
-  const request = { workflowId, args: [] };
   const idempotency = { key: "lost", fingerprint: "asked" };
-  const first = await starts.once(request, idempotency);
+  const request = { workflowId, args: [], idempotency };
+  const first = await starts.start(request);
   expect(first.kind).toBe("started");
-  expect(await starts.once(request, idempotency)).toEqual({ ...first, kind: "repeated" });
+  expect(await starts.start(request)).toEqual({ ...first, kind: "repeated" });
   await rm(dir, { recursive: true, force: true });
 });
