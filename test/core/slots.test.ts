@@ -177,3 +177,53 @@ test("a wait that fails takes a place again before it is told", async () => {
   await Promise.all([aside, other.done]);
   expect(log).toEqual(["other begins", "no server"]);
 });
+
+/** How many jobs are in flight at each of these milliseconds, in a window without end. */
+async function inFlightAt(
+  times: number[],
+  jobMs: (index: number) => number,
+  lateMs = 0,
+): Promise<number[]> {
+  const clock = createClock(0);
+  const slots = createSlots({
+    now: clock.now,
+    after: (ms, callback) => void clock.sleep(ms + lateMs).then(callback),
+  });
+  let inFlight = 0;
+  for (let index = 0; index < 2000; index++) {
+    void slots.run(0, async () => {
+      inFlight++;
+      await clock.sleep(jobMs(index));
+      inFlight--;
+    });
+  }
+  slots.widen(Infinity);
+  const counts: number[] = [];
+  for (const time of times) {
+    await clock.advance(time - clock.now());
+    counts.push(inFlight);
+  }
+  return counts;
+}
+
+test("a wide window is filled step by step with jobs that take long", async () => {
+  expect(await inFlightAt([0, 99, 100, 200, 300, 400, 500], () => 60_000)).toEqual([
+    64, 64, 128, 256, 512, 1024, 2000,
+  ]);
+});
+
+test("jobs that end as fast as they start are not put side by side", async () => {
+  expect(await inFlightAt([0, 100, 200, 500], () => 50)).toEqual([64, 64, 64, 64]);
+});
+
+test("a process too busy to look in time puts only jobs side by side that take very long", async () => {
+  const mixed = (index: number): number => (index % 16) * 30 + 35;
+  expect(await inFlightAt([99, 100], mixed)).toEqual([64, 128]);
+  expect(await inFlightAt([99, 150, 300, 450], mixed, 50)).toEqual([64, 64, 64, 64]);
+  expect(await inFlightAt([149, 150], () => 60_000, 50)).toEqual([64, 128]);
+});
+
+test("what ended long before does not keep a window narrow", async () => {
+  const shortFirst = (index: number): number => (index < 640 ? 50 : 60_000);
+  expect(await inFlightAt([450, 800], shortFirst)).toEqual([64, 256]);
+});
