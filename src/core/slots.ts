@@ -30,8 +30,11 @@ const FIRST = 64;
 /** Milliseconds after which it is decided whether more may be in flight. */
 const WIDEN_MS = 100;
 
-/** How many more at most: those who start in one turn hold up all else. */
+/** How many more at most. */
 const STEP = 512;
+
+/** Jobs that start in one go: all else of this process waits meanwhile. */
+const GO = 64;
 
 /** Decisions after which more are tried once again, though more brought nothing the last time. */
 const PATIENCE = 10;
@@ -54,6 +57,9 @@ export function createSlots({ now, after }: Pace = realPace): Slots {
   /** Jobs that have left their place since it was last decided how many are used. */
   let left = 0;
   let deciding = false;
+  /** Jobs that have begun since the last rest. */
+  let begun = 0;
+  let resting = false;
   /** The most jobs that have ended in a millisecond. */
   let best = 0;
   /** Decisions in a row that left the window as it was. */
@@ -77,14 +83,15 @@ export function createSlots({ now, after }: Pace = realPace): Slots {
   }
 
   function pump(): void {
-    while (free > 0 && inFlight < opened) {
+    while (free > 0 && inFlight < opened && !resting) {
       const start = next();
       if (!start) return;
+      if (++begun === GO) rest();
       free--;
       inFlight++;
       start();
     }
-    if (free > 0 && !deciding && (returning.length > 0 || first < waiting.length)) {
+    if (free > 0 && !resting && !deciding && (returning.length > 0 || first < waiting.length)) {
       deciding = true;
       left = 0;
       const began = now();
@@ -104,6 +111,16 @@ export function createSlots({ now, after }: Pace = realPace): Slots {
     held = more ? 0 : held + 1;
     if (more || held % PATIENCE === 0) opened += Math.min(opened, STEP);
     pump();
+  }
+
+  /** Lets others have their turn. */
+  function rest(): void {
+    resting = true;
+    after(0, () => {
+      resting = false;
+      begun = 0;
+      pump();
+    });
   }
 
   function release(): void {

@@ -224,6 +224,24 @@ test("more are put side by side for as long as more of them end", async () => {
   expect(last).toBeGreaterThanOrEqual(256);
 });
 
+test("no more than 64 start in one go, so that all else of the process has its turn", async () => {
+  const rests: (() => void)[] = [];
+  const slots = createSlots({
+    now: () => 0,
+    after: (ms, callback) => void (ms === 0 && rests.push(callback)),
+  });
+  let started = 0;
+  for (let index = 0; index < 200; index++) void slots.run(0, async () => started++);
+  slots.widen(200);
+  const counts: number[] = [];
+  for (let turn = 0; turn < 5; turn++) {
+    await settled();
+    counts.push(started);
+    rests.shift()?.();
+  }
+  expect(counts).toEqual([64, 128, 192, 200, 200]);
+});
+
 test("jobs that would only wait for each other are not put side by side", async () => {
   const times = [90, 190, 990, 1090, 1190];
   const work = oneByOne(() => 1);
