@@ -162,8 +162,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       const { expected: _, ...rest } = stored;
       next = outcome.done ? undefined : { ...rest, attempt: outcome.attempt, due: outcome.due };
       ready = false;
-      // A failure to write ends all writing; whoever waits for one is told.
-      store.write(messageWrites(key, stored, next)).catch(() => undefined);
+      try {
+        store.later(messageWrites(key, stored, next));
+      } catch {
+        // Whoever waits for a write is told. The message stays, and is delivered again by the next start.
+        return;
+      }
     }
     if (!next) return;
     if (ready || next.due <= now()) offer(key);

@@ -175,7 +175,11 @@ export function createEvents(options: EventsOptions): CreateEvent {
     const end = changes && result.run && hasEnded(result.run) ? result.run : undefined;
     if (end) writes.push(...endOfRun(store, end), ...options.endWrites(end));
     // From the decision to the write nothing waits, so what was decided on still holds.
-    const durable = changes ? store.write([...log.writes(facts), ...writes]) : undefined;
+    const all = [...log.writes(facts), ...writes];
+    const own = progress.has(request.eventType) && queue.isAtWork(id);
+    let durable: Promise<void> | undefined;
+    if (!own) durable = changes ? store.write(all) : store.durable();
+    else if (changes) store.later(all);
     log.append(facts);
     trackStarts(startedHere, facts, result.step);
     queue.caused(id, caused);
@@ -199,6 +203,23 @@ export function createEvents(options: EventsOptions): CreateEvent {
     return { events, cursor: events.at(-1)?.eventId ?? null, hasMore: false };
   }
 }
+
+/**
+ * Events with which the engine takes note of its own progress. While it is at work on the run here, nobody else
+ * waits for them: they are acknowledged before they are durable, and go to the disk with the next one that somebody
+ * does wait for. `step_started` is none of them, because a step's code acts on the world outside.
+ */
+const progress = new Set<string>([
+  "run_started",
+  "step_created",
+  "step_completed",
+  "step_failed",
+  "step_retrying",
+  "hook_created",
+  "hook_disposed",
+  "wait_created",
+  "wait_completed",
+]);
 
 /** Events that a run has to be woken for. */
 const wakes = new Set<string>([

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { open, type RootDatabase, type RootDatabaseOptions } from "lmdb";
 import { copy } from "./copy.ts";
-import type { Entry, Range, Store } from "./store.ts";
+import type { Entry, Range, Store, Write } from "./store.ts";
 
 /** Changes that one transaction commits. */
 interface Group {
@@ -32,6 +32,9 @@ export interface LmdbStore extends Store {
  * because the end of a transaction is only noticed when the processor is free.
  */
 const MAX_IN_FLIGHT = 4;
+/** How long changes that nobody waits for are kept back, so that they are committed with some that are waited for. */
+const LINGER_MS = 5;
+const nothing = Promise.resolve();
 /** Records kept decoded. */
 const MAX_DECODED = 5000;
 /** The longest text or bytes in a record that is kept decoded. */
@@ -69,6 +72,7 @@ export function openLmdbStore(options: { dataDir: string; readOnly: boolean }): 
   let next: Group | undefined;
   let inFlight = 0;
   let scheduled = false;
+  let lingering: ReturnType<typeof setTimeout> | undefined;
   let failure: Error | undefined;
 
   function pendingOf(key: string): { value: {} | undefined } | undefined {
@@ -101,19 +105,28 @@ export function openLmdbStore(options: { dataDir: string; readOnly: boolean }): 
     if (!next || failure || inFlight >= MAX_IN_FLIGHT) return;
     const group = next;
     next = undefined;
+    clearTimeout(lingering);
+    lingering = undefined;
     inFlight++;
-    try {
-      const committed = database.batch(() => {
-        for (const bucket of group.writes.values()) {
-          for (const [key, value] of bucket) {
-            if (value === undefined) void database.remove(key);
-            else void database.put(key, value);
-          }
+    const apply = (): void => {
+      for (const bucket of group.writes.values()) {
+        for (const [key, value] of bucket) {
+          if (value === undefined) void database.remove(key);
+          else void database.put(key, value);
         }
-      }) as Promise<boolean> & { flushed?: Promise<unknown> };
-      const { flushed } = committed;
-      await committed;
-      await flushed;
+      }
+    };
+    try {
+      if (inFlight === 1 && process.env["SYNC"] !== "0") {
+        database.transactionSync(apply);
+      } else {
+        const committed = database.batch(apply) as Promise<boolean> & {
+          flushed?: Promise<unknown>;
+        };
+        const { flushed } = committed;
+        await committed;
+        await flushed;
+      }
       groups.splice(groups.indexOf(group), 1);
       refresh(group);
       group.resolve();
@@ -129,6 +142,7 @@ export function openLmdbStore(options: { dataDir: string; readOnly: boolean }): 
   }
 
   async function settled(): Promise<void> {
+    schedule();
     for (let last = groups.at(-1); last; last = groups.at(-1)) {
       try {
         await last.durable;
@@ -154,26 +168,19 @@ export function openLmdbStore(options: { dataDir: string; readOnly: boolean }): 
     current,
     range: <T>(range: Range) => merged<T>(database, groups, range),
     write(writes) {
-      if (failure) return Promise.reject(failure);
-      if (readOnly) {
-        return Promise.reject(
-          new Error(`[orchestrator] the World in ${dataDir} is open for reading only`),
-        );
-      }
-      if (!next) groups.push((next = newGroup()));
-      for (const { key, value } of writes) {
-        const name = bucketOf(key);
-        let bucket = next.writes.get(name);
-        if (!bucket) next.writes.set(name, (bucket = new Map()));
-        bucket.set(key, value);
-      }
-      const { durable } = next;
-      if (!scheduled && inFlight < MAX_IN_FLIGHT) {
-        scheduled = true;
-        setImmediate(() => void commit());
-      }
+      const refusal = refused();
+      if (refusal) return Promise.reject(refusal);
+      const { durable } = append(writes);
+      schedule();
       return durable;
     },
+    later(writes) {
+      const refusal = refused();
+      if (refusal) throw refusal;
+      append(writes);
+      if (!scheduled) lingering ??= setTimeout(schedule, LINGER_MS);
+    },
+    durable: () => (failure ? Promise.reject(failure) : (groups.at(-1)?.durable ?? nothing)),
     exclusively: (action) => database.transactionSync(() => action(database)),
     settled,
     async close() {
@@ -181,6 +188,31 @@ export function openLmdbStore(options: { dataDir: string; readOnly: boolean }): 
       await database.close();
     },
   };
+
+  function refused(): Error | undefined {
+    if (readOnly)
+      return new Error(`[orchestrator] the World in ${dataDir} is open for reading only`);
+    return failure;
+  }
+
+  /** Adds changes to those that are committed next. */
+  function append(writes: readonly Write[]): Group {
+    if (!next) groups.push((next = newGroup()));
+    for (const { key, value } of writes) {
+      const name = bucketOf(key);
+      let bucket = next.writes.get(name);
+      if (!bucket) next.writes.set(name, (bucket = new Map()));
+      bucket.set(key, value);
+    }
+    return next;
+  }
+
+  function schedule(): void {
+    lingering = undefined;
+    if (scheduled || !next || inFlight >= MAX_IN_FLIGHT) return;
+    scheduled = true;
+    setImmediate(() => void commit());
+  }
 }
 
 /** True for a value that may be kept in memory beside many others. */

@@ -24,6 +24,8 @@ export interface Queue extends Pick<World, "queue" | "createQueueHandler"> {
   handedOver(runId: string): void;
   /** True while the engine replays a run and has its log. */
   isReplaying(runId: string): boolean;
+  /** True while a message of the run is being handled, a replay or a step. */
+  isAtWork(runId: string): boolean;
   start(): void;
   stop(): void;
   counts: Dispatcher["counts"];
@@ -173,6 +175,10 @@ export function createQueue(settings: QueueSettings): Queue {
       }
     },
     handedOver: dispatcher.handedOver,
+    isAtWork(runId) {
+      const lane = dispatcher.lane(runId);
+      return lane !== undefined && (lane.replaying !== undefined || lane.stepsRunning > 0);
+    },
     isReplaying: (runId) => dispatcher.lane(runId)?.replaying?.handedOver ?? false,
     start: dispatcher.start,
     stop: dispatcher.stop,

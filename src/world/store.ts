@@ -33,6 +33,13 @@ export interface Store {
   get<T>(key: string): T | undefined;
   range<T>(range: Range): Iterable<Entry<T>>;
   write(writes: readonly Write[]): Promise<void>;
+  /**
+   * Writes what nobody waits for: it is stored with what is written next, or some milliseconds later.
+   * @throws when nothing can be written
+   */
+  later(writes: readonly Write[]): void;
+  /** Resolves when all that has been written is stored. It is a question, and hurries nothing. */
+  durable(): Promise<void>;
   /** Resolves when all writes are stored; no other call may follow. */
   close(): Promise<void>;
 }
