@@ -154,24 +154,18 @@ function openLazily(
     }
   }
 
-  /** The store, if this World may write to it. */
-  function writable(): Store {
-    if (isClosed()) throw new Error(`[orchestrator] the World in ${dataDir} has been closed`);
-    take();
-    if (ownership && !ownership.holds()) {
-      throw new Error(`[orchestrator] a newer World of this process has taken ${dataDir}`);
-    }
-    return open();
-  }
-
   return {
     store: {
       get: (key) => open().get(key),
       range: (range) => open().range(range),
-      async write(writes) {
-        return writable().write(writes);
+      async write(writes, wait) {
+        if (isClosed()) throw new Error(`[orchestrator] the World in ${dataDir} has been closed`);
+        take();
+        if (ownership && !ownership.holds()) {
+          throw new Error(`[orchestrator] a newer World of this process has taken ${dataDir}`);
+        }
+        return open().write(writes, wait);
       },
-      later: (writes) => writable().later(writes),
       durable: () => lmdb?.durable() ?? Promise.resolve(),
       close: async () => lmdb?.close(),
     },
