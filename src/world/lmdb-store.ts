@@ -132,9 +132,11 @@ export function openLmdbStore(options: { dataDir: string; readOnly: boolean }): 
       for (const { reject } of groups) reject(failure);
     }
     inFlight--;
-    void commit();
+    // What nobody is in a hurry for has a timer of its own.
+    if (!lingering) void commit();
   }
 
+  /** Makes a group's changes in the transaction that is open. */
   function apply({ writes }: Group): void {
     for (const bucket of writes.values()) {
       for (const [key, value] of bucket) {
@@ -161,6 +163,7 @@ export function openLmdbStore(options: { dataDir: string; readOnly: boolean }): 
     await flushed;
   }
 
+  /** Has what is written by the end of this turn committed, unless enough is on its way already. */
   function schedule(): void {
     clearTimeout(lingering);
     lingering = undefined;
