@@ -6,7 +6,7 @@ import { errorResponse, HttpProblem } from "./errors.ts";
 import { addRoutes } from "./routes/paths.ts";
 
 /** What the API is served from. */
-export interface OrchestratorHandlerOptions {
+export interface ApiOptions {
   /** Where it is mounted, such as `/api/orchestrator`. */
   route: string;
   engine: RunEngine;
@@ -24,12 +24,10 @@ function assertSameSite({ method, headers }: Request): void {
 }
 
 /** Answers a request; never rejects. */
-export type OrchestratorHandler = (request: Request) => Promise<Response>;
+export type ApiHandler = (request: Request) => Promise<Response>;
 
 /** The HTTP API as a function from request to response. */
-export function createOrchestratorHandler(
-  options: OrchestratorHandlerOptions,
-): OrchestratorHandler {
+export function createApi(options: ApiOptions): ApiHandler {
   const app = new H3({ silent: true });
   addRoutes(app, options);
   return async (request) => {
