@@ -25,6 +25,9 @@ export interface ScanResult {
   problems: Problem[];
 }
 
+/** Names below which something of ours is served. */
+const taken: ReadonlySet<string> = new Set(["docs", "orchestrator", "run"]);
+
 const SOURCE_EXTENSIONS = [".ts", ".mts", ".tsx", ".js", ".mjs", ".jsx"];
 
 /** Finds every exported function with the directive under the patterns, sorted by name. */
@@ -44,6 +47,7 @@ export async function scan(
       addUnique(result, { ...found, name: servedName(exportName, found) });
     }
   }
+  if (directive === "use workflow") result.problems.push(...result.found.flatMap(takenName));
   result.problems.push(...reader.problems);
   result.found.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
   result.problems.sort((a, b) => (a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1));
@@ -76,6 +80,13 @@ function addUnique(result: ScanResult, entry: Discovered): void {
       mend: "Rename one of the two exports: the name is the route.",
     });
   }
+}
+
+/** A workflow would never be reached under a path that is ours. */
+function takenName({ name, file, line }: Discovered): Problem[] {
+  if (!taken.has(name)) return [];
+  const message = `the name "${name}" is taken by @runners/orchestrator, which serves its own under it`;
+  return [{ file, line, column: 1, message, mend: "Rename the export: the name is the route." }];
 }
 
 /** Parses files once and follows re-exports to the file that defines a function. */

@@ -31,6 +31,32 @@ export function rebase(schema: JsonObject, place: string): JsonObject {
   return JSON.parse(text) as JsonObject;
 }
 
+/** A schema under the name that it has among a document's components. */
+export interface NamedSchema {
+  key: string;
+  schema: JsonObject;
+}
+
+/**
+ * The input schemas of what has one, by its name, as components `<name>Input`.
+ *
+ * @param taken names that no component may have; those that are given away are added
+ */
+export function inputComponents(
+  sources: Iterable<{ name: string; schema?: StandardSchema | undefined }>,
+  taken: Set<string>,
+): Map<string, NamedSchema> {
+  const inputs = new Map<string, NamedSchema>();
+  for (const { name, schema } of sources) {
+    if (!schema) continue;
+    let key = `${name.replace(/[^\w.-]/g, "_")}Input`;
+    while (taken.has(key)) key += "_";
+    taken.add(key);
+    inputs.set(name, { key, schema: rebase(toJsonSchema(schema), `#/components/schemas/${key}`) });
+  }
+  return inputs;
+}
+
 function fromZod(schema: StandardSchema): JsonObject | undefined {
   if (schema["~standard"].vendor !== "zod") return undefined;
   const converted = z.toJSONSchema(schema as unknown as z.core.$ZodType, {

@@ -12,7 +12,7 @@ function examples(content) {
 function operationsOf(document) {
   return Object.keys(document.paths).flatMap(function (path) {
     var item = document.paths[path];
-    return ["get", "post", "put", "patch", "delete"].filter(function (method) { return item[method]; }).map(function (method) {
+    return Object.keys(item).filter(function (method) { return item[method].operationId; }).map(function (method) {
       var parameters = (item.parameters || []).concat(item[method].parameters || []).map(deref);
       return { path: path, method: method, op: item[method], id: item[method].operationId, parameters: parameters };
     });

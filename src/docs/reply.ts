@@ -14,7 +14,7 @@ function fetchInto(output, prefix, url, options) {
       h("div", { class: "bar" }, h("span", { class: "label" }, "Reply"),
         h("span", {}, h("span", { class: "badge " + (status && status < 400 ? "good" : "bad"), id: prefix + "status" }, status || "no answer"), " ", h("span", { class: "time" }, time()))),
       h("p", { class: "hint asked" }, options.method + " " + url),
-      note && h("p", { class: "hint" }, note),
+      note ? h("p", { class: "hint" }, note) : "",
       headers.length ? h("dl", { class: "headers" }, headers.map(function (name) { return headerRow(name, response.headers.get(name)); })) : "",
       outcomes(body) || "",
       body === "" ? h("p", { class: "empty" }, "No body.") : jsonBlock(body));

@@ -7,6 +7,13 @@ function refName(schema) {
 
 function choices(schema) { return schema.anyOf || schema.oneOf; }
 
+/* What may be chosen, by a name or by its few fields. */
+function choiceName(option, depth) {
+  var o = deref(option), names = Object.keys(o.properties || {});
+  if (o.title || refName(option)) return o.title || refName(option);
+  return names.length > 0 && names.length < 4 ? "{" + names.join(", ") + "}" : typeName(option, depth);
+}
+
 /* A type in one line; those of objects by their names, where they have one. */
 function typeName(schema, depth) {
   var s = deref(schema), deep = (depth || 0) + 1;
@@ -15,7 +22,7 @@ function typeName(schema, depth) {
   if (s.enum) return s.enum.map(function (v) { return JSON.stringify(v); }).join(" | ");
   if (choices(s)) {
     if (s.title) return s.title;
-    return choices(s).map(function (o) { return refName(o) || deref(o).title || typeName(o, deep); }).join(" | ");
+    return choices(s).map(function (o) { return choiceName(o, deep); }).join(" | ");
   }
   if (s.type === "array") {
     var item = s.items === undefined ? "any" : typeName(s.items, deep);
@@ -81,7 +88,7 @@ function fields(schema, depth) {
   if (!hasFields(schema)) return null;
   if (choices(s)) {
     return choices(s).filter(function (o) { return hasFields(o); }).map(function (option) {
-      return h("div", { class: "option" }, h("p", { class: "label" }, "as " + (refName(option) || deref(option).title || typeName(option))), fields(option, depth));
+      return h("div", { class: "option" }, h("p", { class: "as" }, "as " + choiceName(option)), fields(option, depth));
     });
   }
   if (s.type === "array") return fields(s.items, depth);

@@ -58,7 +58,7 @@ section > p { color: var(--muted); margin-top: 6px; max-width: 68ch; }
 select, .param input { min-width: 0; padding: 5px 10px; color: var(--text); background: var(--bg); border: 1px solid var(--line-strong); border-radius: 8px; font: 13px/1.5 var(--sans); }
 .bar select { margin-left: auto; max-width: 60%; }
 .params { display: grid; gap: 8px; }
-.param { display: grid; grid-template-columns: minmax(90px, auto) 48px minmax(0, 1fr); gap: 10px; align-items: center; }
+.param { display: grid; grid-template-columns: minmax(0, 130px) 48px minmax(0, 1fr); gap: 10px; align-items: center; }
 .param .name { font: 600 13px/1.6 var(--mono); overflow-wrap: anywhere; }
 .in { color: var(--faint); font-size: 12px; }
 textarea { flex: 1; width: 100%; min-height: 220px; resize: vertical; padding: 12px 14px; line-height: 1.6; color: var(--text); background: var(--bg); border: 1px solid var(--line); border-radius: 8px; tab-size: 2; }
@@ -86,8 +86,9 @@ article:first-of-type { margin-top: 20px; }
 details.operation { margin: 0; border-radius: 10px; }
 .operation > summary { flex-wrap: wrap; gap: 4px 12px; align-items: center; padding: 11px 16px; } .operation > summary h3 { display: flex; flex-wrap: wrap; gap: 10px; align-items: center; font: 600 14px/1.5 var(--mono); overflow-wrap: anywhere; color: var(--text); }
 .operation > summary .badge { min-width: 52px; text-align: center; }
+.operation > summary { position: relative; padding-right: 40px; } .operation > summary::after { position: absolute; right: 17px; top: 19px; }
 .operation > .body { padding: 4px 16px 20px; gap: 20px; }
-.about { color: var(--muted); max-width: 70ch; white-space: pre-line; }
+.about { color: var(--muted); font-size: 15px; max-width: 70ch; white-space: pre-line; }
 article > h3 { display: flex; flex-wrap: wrap; gap: 10px; align-items: center; font: 600 15px/1.5 var(--mono); overflow-wrap: anywhere; }
 article > p { margin-top: 8px; color: var(--muted); max-width: 70ch; }
 article > .fields { margin-top: 12px; }
@@ -100,7 +101,7 @@ summary::after { content: ""; margin-left: auto; flex: none; width: 7px; height:
 details[open] > summary::after { transform: translateY(2px) rotate(225deg); }
 details > .body { padding: 4px 14px 16px; display: grid; grid-template-columns: minmax(0, 1fr); gap: 12px; }
 .deeper { border: 0; background: none; margin: 4px 0 0; } .deeper > summary { display: inline-flex; padding: 2px 0; gap: 10px; font-size: 13px; color: var(--accent); } .deeper > .body { padding: 0; }
-.option { margin-top: 8px; }
+.option { margin-top: 8px; } .as { font: 600 13px/1.6 var(--mono); color: var(--muted); } .option > .fields { margin: 4px 0 0 4px; padding-left: 16px; border-left: 2px solid var(--line); }
 figure { margin: 0; } figcaption { font-size: 13px; color: var(--faint); margin-bottom: 4px; }
 .fields { list-style: none; margin: 0; padding: 0; font-size: 14px; }
 .fields > li { padding: 9px 0; border-top: 1px solid var(--line); } .fields > li:first-child { border-top: 0; }

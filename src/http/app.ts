@@ -3,6 +3,7 @@ import type { RunEngine, RunService } from "../types/engine.ts";
 import type { Manifest } from "../types/manifest.ts";
 import type { LoadBalancerHandle, ServerRegistryHandle } from "../types/server.ts";
 import { errorResponse, HttpProblem } from "./errors.ts";
+import { addDocsRoutes, type DocsRouteOptions } from "./routes/docs.ts";
 import { addRoutes } from "./routes/paths.ts";
 
 /** What the API is served from. */
@@ -13,6 +14,8 @@ export interface ApiOptions {
   /** Runs over regions, of the workflow `run`. */
   runs: RunService;
   manifest: () => Promise<Manifest>;
+  /** The runners of this process, for the documentation. */
+  runners?: DocsRouteOptions["runners"];
   /** What every workflow gets in its options; a caller's own never replaces it. */
   injected: { registry: ServerRegistryHandle; loadBalancer: LoadBalancerHandle };
 }
@@ -23,16 +26,27 @@ function assertSameSite({ method, headers }: Request): void {
   throw new HttpProblem(403, "Forbidden: a page of another site sent this request");
 }
 
+/** h3 answers such a path too, but in a form of its own. */
+function assertDecodable({ url }: Request): void {
+  try {
+    decodeURI(new URL(url).pathname);
+  } catch {
+    throw new HttpProblem(400, "The path is not valid percent encoding");
+  }
+}
+
 /** Answers a request; never rejects. */
 export type ApiHandler = (request: Request) => Promise<Response>;
 
 /** The HTTP API as a function from request to response. */
 export function createApi(options: ApiOptions): ApiHandler {
   const app = new H3({ silent: true });
+  addDocsRoutes(app, options);
   addRoutes(app, options);
   return async (request) => {
     try {
       assertSameSite(request);
+      assertDecodable(request);
       return await app.fetch(request);
     } catch (error) {
       return errorResponse(error);

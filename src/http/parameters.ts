@@ -1,4 +1,4 @@
-import { HttpProblem } from "./errors.ts";
+import { runLimits } from "../core/run-limits.ts";
 import { badField } from "./start-request.ts";
 
 /** Seconds a poll may wait at most. */
@@ -28,17 +28,9 @@ export function waitSeconds(text: string | null): number {
   throw badField("wait", `must be a number of seconds from 0 to ${longestWait} (got "${text}")`);
 }
 
-/**
- * A segment of a path as it was before it was encoded.
- *
- * @throws HttpProblem 400 for what is no percent encoding of UTF-8
- */
-export function decodeSegment(segment: string): string {
-  try {
-    return decodeURIComponent(segment);
-  } catch {
-    throw new HttpProblem(400, `The path has no valid percent encoding: ${segment}`);
-  }
+/** Whether a run may have this id, the engine's or a caller's own; what is none reaches no storage. */
+export function isRunId(id: string): boolean {
+  return id.length <= runLimits.runId && /^[A-Za-z0-9._~-]+$/.test(id);
 }
 
 /** Whether a method is answered as `GET` is. */

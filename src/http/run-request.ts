@@ -155,18 +155,19 @@ function wordingOf(issue: RawIssue): string | undefined {
     case "too_small":
       return issue.origin === "number" || issue.origin === "int"
         ? `must be ${issue.inclusive ? "at least" : "greater than"} ${issue.minimum}`
-        : `must have at least ${issue.minimum} ${unitOf(issue)}`;
+        : `must have at least ${issue.minimum} ${unitOf(issue, issue.minimum)}`;
     case "too_big":
       return issue.origin === "number" || issue.origin === "int"
         ? `must be at most ${issue.maximum}`
-        : `must have at most ${issue.maximum} ${unitOf(issue)}`;
+        : `must have at most ${issue.maximum} ${unitOf(issue, issue.maximum)}`;
     default:
       return undefined;
   }
 }
 
-function unitOf({ origin }: RawIssue): string {
-  return origin === "array" ? "entries" : "characters";
+function unitOf({ origin }: RawIssue, count: bigint | number | undefined): string {
+  const [one, many] = origin === "array" ? ["entry", "entries"] : ["character", "characters"];
+  return count === 1 ? one! : many!;
 }
 
 function article(expected = "value"): string {

@@ -7,7 +7,7 @@ import {
   type RunnerInfo,
 } from "./contract.ts";
 import { errorExamples } from "./error-examples.ts";
-import { rebase, toJsonSchema } from "../core/json-schema.ts";
+import { inputComponents, toJsonSchema, type NamedSchema } from "../core/json-schema.ts";
 
 /** An OpenAPI 3.1 document, as plain JSON. */
 export type OpenApiDocument = JsonObject & { openapi: string };
@@ -18,7 +18,7 @@ export function openApiDocument(
   info: RunnerInfo,
   base: string,
 ): OpenApiDocument {
-  const inputs = inputSchemas(catalog);
+  const inputs = inputComponents(catalog.values(), new Set());
   return {
     openapi: "3.1.0",
     info: {
@@ -55,28 +55,8 @@ export function openApiDocument(
   };
 }
 
-interface InputSchema {
-  /** Its name among the components. */
-  key: string;
-  schema: JsonObject;
-}
-
-/** The input schemas by runner, under names that a component may have. */
-function inputSchemas(catalog: RunnerCatalog): Map<string, InputSchema> {
-  const inputs = new Map<string, InputSchema>();
-  const taken = new Set<string>();
-  for (const { name, schema } of catalog.values()) {
-    if (!schema) continue;
-    let key = `${name.replace(/[^\w.-]/g, "_")}Input`;
-    while (taken.has(key)) key += "_";
-    taken.add(key);
-    inputs.set(name, { key, schema: rebase(toJsonSchema(schema), `#/components/schemas/${key}`) });
-  }
-  return inputs;
-}
-
 /** The request with its `runners` narrowed to those there are. */
-function executeRequest(catalog: RunnerCatalog, inputs: Map<string, InputSchema>): JsonObject {
+function executeRequest(catalog: RunnerCatalog, inputs: Map<string, NamedSchema>): JsonObject {
   const request = toJsonSchema(executeRequestSchema);
   const properties = request.properties as Record<string, JsonObject>;
   if (catalog.size === 0) return request;
@@ -94,7 +74,7 @@ function executeRequest(catalog: RunnerCatalog, inputs: Map<string, InputSchema>
 }
 
 /** A runner's own input, where nothing is required: the request's `input` and `url` come to it. */
-function partialInput(input: InputSchema | undefined): JsonObject {
+function partialInput(input: NamedSchema | undefined): JsonObject {
   if (!input) return { type: "object" };
   const names = Object.keys((input.schema.properties as JsonObject | undefined) ?? {});
   const place = `${input.key}/properties`;

@@ -106,7 +106,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
   });
   const injected = { registry: getDefaultRegistry(), loadBalancer: getDefaultLoadBalancer() };
   const handlerAt = (route: string): ApiHandler =>
-    createApi({ route, engine, runs, manifest, injected });
+    createApi({ route, engine, runs, manifest, runners: local.runners, injected });
   return {
     handler: handlerAt(options.route),
     handlerAt,

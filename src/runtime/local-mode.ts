@@ -1,7 +1,7 @@
 import { failureMessage } from "../core/job-ends.ts";
 import type { Preview } from "../core/preview.ts";
 import { createLocalExecutor } from "../executors/local.ts";
-import { collectRunners } from "../runner/catalog.ts";
+import { type CatalogRunner, collectRunners } from "../runner/catalog.ts";
 import { execute } from "../runner/execute.ts";
 import { planExecution } from "../runner/plan.ts";
 import type { PlannedJob } from "../types/run.ts";
@@ -9,6 +9,8 @@ import type { JobRunner } from "./shards.ts";
 
 /** The app's own runners, executed in this process. */
 export interface LocalMode {
+  /** What there is, with its input schemas. */
+  runners: readonly CatalogRunner[];
   run: JobRunner;
   /** Whether jobs could be executed here, and why not. */
   preview(jobs: readonly PlannedJob[]): Promise<Preview[]>;
@@ -28,6 +30,7 @@ export function createLocalMode(options: {
     execute(catalog, request, { timeout, ...(signal && { signal }) }),
   );
   return {
+    runners: [...catalog.values()],
     async run(job, { runId, jobId, signal }) {
       const startedAt = Date.now();
       const { results } = await executor.execute({

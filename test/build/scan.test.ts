@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { scan } from "../../src/build/scan.ts";
+import type { DirectiveName } from "../../src/build/directives.ts";
 import type { Problem } from "../../src/build/problem.ts";
 import { root } from "../_support/app.ts";
 
@@ -13,14 +14,18 @@ afterEach(async () => {
 });
 
 /** Scans files written to a folder of their own. */
-async function scanFiles(files: Record<string, string>, patterns = ["workflows/**/*.ts"]) {
+async function scanFiles(
+  files: Record<string, string>,
+  patterns = ["workflows/**/*.ts"],
+  directive: DirectiveName = "use workflow",
+) {
   const dir = await mkdtemp(join(tmpdir(), "scan-"));
   folders.push(dir);
   for (const [path, contents] of Object.entries(files)) {
     await mkdir(dirname(join(dir, path)), { recursive: true });
     await writeFile(join(dir, path), contents);
   }
-  return scan(dir, patterns, "use workflow");
+  return scan(dir, patterns, directive);
 }
 
 async function problemsOf(source: string): Promise<Problem[]> {
@@ -117,6 +122,34 @@ describe("a fault is reported with file, line and mend", () => {
         mend: "Rename one of the two exports: the name is the route.",
       },
     ]);
+  });
+
+  test.each(["run", "orchestrator", "docs"])(
+    "a workflow of the name %s, which is ours",
+    async (name) => {
+      const { problems } = await scanFiles({
+        "workflows/a.ts": `\n${flow(`export async function ${name}()`)}`,
+      });
+      expect(problems).toEqual([
+        {
+          file: "workflows/a.ts",
+          line: 2,
+          column: 1,
+          message: `the name "${name}" is taken by @runners/orchestrator, which serves its own under it`,
+          mend: "Rename the export: the name is the route.",
+        },
+      ]);
+    },
+  );
+
+  test("but a runner may have any name", async () => {
+    const source = 'export async function run() {\n  "use runner";\n}\n';
+    const { found, problems } = await scanFiles(
+      { "workflows/a.ts": source },
+      undefined,
+      "use runner",
+    );
+    expect([found.map(({ name }) => name), problems]).toEqual([["run"], []]);
   });
 
   test.each([

@@ -118,6 +118,7 @@ test("a registry and a balancer of the caller's own are used", async () => {
   });
   const runId = await submit(server.url, "remote", "https://example.com");
   expect((await resultsOf(server.url, runId)).body.jobs).toMatchObject([{ server: "mine" }]);
+  expect((await send(`${server.url}/spec.json`)).body.openapi).toMatch(/^3\.1/);
   expect(server.output()).toContain("asked the balancer");
 });
 
@@ -137,10 +138,10 @@ test("handlers of one process share its orchestrator, and the last one closed cl
 })()`,
   });
   const base = `${server.url}/api/orchestrator`;
-  const status = async (headers: Record<string, string>): Promise<number> =>
-    (await send(base, undefined, { headers })).status;
   const runId = await submit(base, "local", "https://example.com");
   await resultsOf(base, runId);
+  const status = async (headers: Record<string, string>): Promise<number> =>
+    (await send(`${base}/${runId}`, undefined, { headers })).status;
   expect(await status({ "x-one": "1" })).toBe(200);
   await send(`${server.url}/close-one`);
   expect(await status({ "x-one": "1" })).toBe(503);

@@ -24,6 +24,7 @@ const names = [
   "nap",
   "nothing",
   "orchestrateRunners",
+  "run",
   "sleepily",
   "slowly",
   "toString",
@@ -47,10 +48,10 @@ describe("GET /api/orchestrator", () => {
     });
   });
 
-  test("refuses to be posted to", async () => {
-    const { status, headers, body } = await send(api, {});
+  test("answers 405 with Allow for other methods", async () => {
+    const { status, headers, body } = await send(api, undefined, { method: "DELETE" });
     expect(status).toBe(405);
-    expect(headers.get("allow")).toBe("GET, HEAD");
+    expect(headers.get("allow")).toBe("GET, HEAD, POST");
     expect(body.error).toBe("Method not allowed. Use GET or POST.");
   });
 });

@@ -40,7 +40,7 @@ test("the API and the runners move with their routes and the app's baseURL", asy
     "src/runners/check.ts": check,
   });
   const listed = await send(`${server.url}/app/jobs`);
-  expect(listed.body.orchestrators).toEqual(["hello"]);
+  expect(listed.body.orchestrators).toEqual(["hello", "run"]);
   expect(listed.body.usage.endpoint).toBe("/app/jobs/{orchestratorName}");
   const started = await send(`${server.url}/app/jobs/hello`, {});
   expect(started.status).toBe(200);
@@ -50,11 +50,11 @@ test("the API and the runners move with their routes and the app's baseURL", asy
   expect((await fetch(`${server.url}/app/api/orchestrator`)).status).toBe(404);
 });
 
-test("an app without workflows serves an empty list, and a trailing slash is no other route", async () => {
+test("an app without workflows serves ours alone, and a trailing slash is no other route", async () => {
   const server = await served({ "nitro.config.ts": nitroConfig() });
   for (const path of ["/api/orchestrator", "/api/orchestrator/"]) {
     const { status, body } = await send(`${server.url}${path}`);
-    expect({ status, names: body.orchestrators }).toEqual({ status: 200, names: [] });
+    expect({ status, names: body.orchestrators }).toEqual({ status: 200, names: ["run"] });
   }
   expect((await send(`${server.url}/api/orchestrator/any`, {})).status).toBe(400);
 });

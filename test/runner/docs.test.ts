@@ -1,8 +1,8 @@
 import { afterAll, expect, test, vi } from "vitest";
 import * as z from "zod";
-import { closeBrowser, withPlaywright } from "../../src/runner/index.ts";
+import { closeBrowser } from "../../src/runner/index.ts";
+import { contrast, luminance, openDocs } from "../_support/docs-page.ts";
 import { serve } from "./_support/serve.ts";
-import type { Served } from "./_support/serve.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -16,24 +16,6 @@ const runners = {
   },
 };
 
-/** The page, rendered where nothing but loopback can be reached, and what went wrong on it. */
-async function open({ base }: Served, path: string, colorScheme: "dark" | "light" = "light") {
-  const opened = await withPlaywright({}, "about:blank", { context: { colorScheme } });
-  const { page, context, close } = opened;
-  const problems: string[] = [];
-  await context.route(/^(?!http:\/\/127\.0\.0\.1:)/, (route) => {
-    problems.push(`request to ${route.request().url()}`);
-    return route.abort();
-  });
-  page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) problems.push(message.text());
-  });
-  page.on("pageerror", (error) => problems.push(error.message));
-  await page.goto(base + path);
-  await page.waitForSelector("main");
-  return { page, problems, close };
-}
-
 test("docs is HTML that allows itself nothing from elsewhere", async () => {
   const { base } = await serve({ runners });
   const response = await fetch(`${base}/docs`);
@@ -43,7 +25,9 @@ test("docs is HTML that allows itself nothing from elsewhere", async () => {
 });
 
 test.each(["/docs", "/docs/"])("%s renders the spec without any outside request", async (path) => {
-  const { page, problems, close } = await open(await serve({ region: "eu", runners }), path);
+  const { page, problems, close } = await openDocs(
+    (await serve({ region: "eu", runners })).base + path,
+  );
   const text = await page.innerText("main");
   for (const piece of ["Runners HTTP API", "eu", "checkTitle", "broken", "/api/runner/execute"]) {
     expect(text).toContain(piece);
@@ -55,7 +39,7 @@ test.each(["/docs", "/docs/"])("%s renders the spec without any outside request"
 });
 
 test("a request sent from the page shows the results", async () => {
-  const { page, problems, close } = await open(await serve({ runners }), "/docs");
+  const { page, problems, close } = await openDocs(`${(await serve({ runners })).base}/docs`);
   await page.click("#send");
   await page.waitForSelector("#status");
   expect(await page.innerText("#status")).toBe("200");
@@ -68,7 +52,7 @@ test("a request sent from the page shows the results", async () => {
 });
 
 test("the chips put runners into the body and take them out", async () => {
-  const { page, close } = await open(await serve({ runners }), "/docs");
+  const { page, close } = await openDocs(`${(await serve({ runners })).base}/docs`);
   await page.click('.chip >> text="broken"');
   expect(JSON.parse(await page.inputValue("#body")).runners).toEqual(["checkTitle"]);
   await page.click('.chip >> text="checkTitle"');
@@ -79,7 +63,7 @@ test("the chips put runners into the body and take them out", async () => {
 });
 
 test("an error reply is shown with its status", async () => {
-  const { page, close } = await open(await serve({ runners }), "/docs");
+  const { page, close } = await openDocs(`${(await serve({ runners })).base}/docs`);
   await page.fill("#body", "{");
   await page.click("#send");
   await page.waitForSelector("#status");
@@ -89,9 +73,9 @@ test("an error reply is shown with its status", async () => {
 });
 
 test("the page follows the colour scheme, and its text is legible in both", async () => {
-  const served = await serve({ runners });
+  const { base } = await serve({ runners });
   for (const scheme of ["light", "dark"] as const) {
-    const { page, close } = await open(served, "/docs", scheme);
+    const { page, close } = await openDocs(`${base}/docs`, { colorScheme: scheme });
     const [text, background] = await page.evaluate(() => {
       const style = getComputedStyle(document.body);
       return [style.color, style.backgroundColor];
@@ -119,7 +103,7 @@ test("the page works below another path, as behind a proxy that strips a prefix"
   });
   await proxy.ready();
   const base = `${new URL(proxy.url!).origin}/prefix/api/runner`;
-  const { page, problems, close } = await open({ base } as Served, "/docs");
+  const { page, problems, close } = await openDocs(`${base}/docs`);
   await page.click("#send");
   await page.waitForSelector("#status");
   expect(await page.innerText("#status")).toBe("200");
@@ -127,16 +111,3 @@ test("the page works below another path, as behind a proxy that strips a prefix"
   await close();
   await proxy.close(true);
 });
-
-function luminance(color: string): number {
-  const [r, g, b] = color.match(/\d+/g)!.map((part) => {
-    const value = Number(part) / 255;
-    return value <= 0.040_45 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
-  });
-  return 0.2126 * r! + 0.7152 * g! + 0.0722 * b!;
-}
-
-function contrast(one: string, other: string): number {
-  const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b);
-  return (high! + 0.05) / (low! + 0.05);
-}

@@ -3,7 +3,7 @@ import { runWorkflow } from "../../core/run-workflow.ts";
 import type { Manifest } from "../../types/manifest.ts";
 import type { ApiOptions } from "../app.ts";
 import { errorResponse, HttpProblem, runErrorResponse } from "../errors.ts";
-import { decodeSegment, isGet } from "../parameters.ts";
+import { isGet } from "../parameters.ts";
 import { runRequestSchema } from "../schemas.ts";
 import { listRuns, runResults, runStatus, submitRun } from "./regions.ts";
 import { answerForWorkflow, listWorkflows, unknownWorkflow } from "./workflows.ts";
@@ -124,7 +124,11 @@ async function inRunForm(answer: () => Promise<Response>): Promise<Response> {
 /** A path's segments below the route, decoded. */
 function segmentsOf({ context }: H3Event): { name: string; id: string; word: string } {
   const { name = "", id = "", word = "" } = context.params ?? {};
-  return { name: decodeSegment(name), id: decodeSegment(id), word: decodeSegment(word) };
+  return {
+    name: decodeURIComponent(name),
+    id: decodeURIComponent(id),
+    word: decodeURIComponent(word),
+  };
 }
 
 function methodNotAllowed(allow: string): HttpProblem {

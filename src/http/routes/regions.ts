@@ -1,13 +1,12 @@
 import type { H3Event } from "h3";
 import { canonicalJson } from "../../core/body.ts";
-import { runLimits } from "../../core/run-limits.ts";
 import { assertRunId, jobsToRerun, planJobs, runInput, runModeOf } from "../../core/run-plan.ts";
 import type { Manifest } from "../../types/manifest.ts";
-import type { PlannedJob, RunInput, RunMode, RunRequest, RunStateName } from "../../types/run.ts";
+import type { PlannedJob, RunMode, RunRequest, RunStateName } from "../../types/run.ts";
 import type { ApiOptions } from "../app.ts";
 import { HttpProblem } from "../errors.ts";
 import { jsonResponse, readJsonObject } from "../json.ts";
-import { idempotencyKey, waitSeconds } from "../parameters.ts";
+import { idempotencyKey, isRunId, waitSeconds } from "../parameters.ts";
 import { parseRunFilter, parseRunRequest } from "../run-request.ts";
 import { badField } from "../start-request.ts";
 
@@ -39,7 +38,8 @@ export async function submitRun(
       workflows.map(({ name }) => name),
     );
   }
-  const input = await inputOf(request, planning, options);
+  const { jobs, mode } = await planOf(request, options);
+  const input = runInput(request, mode, jobs, { now: Date.now() });
   if (planning) return jsonResponse(await runs.plan(input));
   const outcome = await runs.submit(input, {
     fingerprint: canonicalJson(request),
@@ -77,23 +77,6 @@ export async function runResults(
 /** Runs of all workflows, the latest first. */
 export async function listRuns({ url }: H3Event, { runs }: ApiOptions): Promise<Response> {
   return jsonResponse(await runs.list(parseRunFilter(url.searchParams)));
-}
-
-/** Whether a run may have this id; what is none reaches no storage. */
-function isRunId(id: string): boolean {
-  return id.length <= runLimits.runId && /^[A-Za-z0-9._~-]+$/.test(id);
-}
-
-async function inputOf(
-  request: RunRequest,
-  planning: boolean,
-  options: ApiOptions,
-): Promise<RunInput> {
-  const { jobs, mode } = await planOf(request, options);
-  const input = runInput(request, mode, jobs, { now: Date.now() });
-  // A plan is not for one moment, so that the same request has the same plan.
-  if (planning) delete input.deadline;
-  return input;
 }
 
 async function planOf(request: RunRequest, options: ApiOptions): Promise<Planned> {
@@ -149,7 +132,7 @@ async function notOurs(
   { workflows }: Manifest,
   { engine, route }: ApiOptions,
 ): Promise<HttpProblem> {
-  const run = isRunId(id) ? await engine.read(id) : undefined;
+  const run = await engine.read(id);
   const entry = run && workflows.find(({ workflowId }) => workflowId === run.workflowId);
   if (!entry) return runNotFound(id, "runId");
   const path = `${route}/${entry.name}?runId=${id}`;

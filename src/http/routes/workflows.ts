@@ -7,7 +7,7 @@ import type { Manifest, StandardSchema, WorkflowEntry } from "../../types/manife
 import type { ApiOptions } from "../app.ts";
 import { HttpProblem } from "../errors.ts";
 import { jsonResponse, readJsonObject } from "../json.ts";
-import { idempotencyKey, waitSeconds } from "../parameters.ts";
+import { idempotencyKey, isRunId, waitSeconds } from "../parameters.ts";
 import { argumentsOf } from "../start-request.ts";
 
 /** Answers `GET` and `POST` of a workflow's path: describes, polls or starts it. */
@@ -113,7 +113,8 @@ async function poll(
   { engine, runs }: ApiOptions,
 ): Promise<Response> {
   const wait = waitSeconds(url.searchParams.get("wait"));
-  const id = (entry.name === runWorkflow.name && (await runs.engineId(runId))) || runId;
+  const ours = entry.name === runWorkflow.name && isRunId(runId);
+  const id = (ours && (await runs.engineId(runId))) || runId;
   const found = await engine.read(id);
   const ended = found && found.state !== "queued" && found.state !== "running";
   const mine = found?.workflowId === entry.workflowId;

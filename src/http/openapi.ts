@@ -1,0 +1,170 @@
+import { sampleOf } from "../core/json-sample.ts";
+import { inputComponents, toJsonSchema } from "../core/json-schema.ts";
+import { runWorkflow } from "../core/run-workflow.ts";
+import { version } from "../core/version.ts";
+import type { JsonObject, Manifest, StandardSchema } from "../types/index.ts";
+import { refer, schemaComponents } from "./openapi/components.ts";
+import { errorComponents, runForm, sharedErrors } from "./openapi/errors.ts";
+import type { ExampleRunner } from "./openapi/examples.ts";
+import { headers, jsonContent, parameters, type Paths } from "./openapi/operation.ts";
+import { runPaths } from "./openapi/runs.ts";
+import { workflowOperations, workflowPaths } from "./openapi/workflows.ts";
+
+/** An OpenAPI 3.1 document, as plain JSON. */
+export type OrchestratorDocument = JsonObject & { openapi: string; paths: Paths };
+
+/** A runner of this process, which executes it in `local` mode. */
+export interface DescribedRunner {
+  name: string;
+  /** Of its input. */
+  schema?: StandardSchema | undefined;
+}
+
+/** What an app's document is made from. */
+export interface OrchestratorDocumentSources {
+  /** Where the API is mounted, such as `/api/orchestrator`, or nothing for the root. */
+  route: string;
+  manifest: Manifest;
+  runners?: readonly DescribedRunner[];
+  /** What the paths stand below. */
+  serverUrl: string;
+}
+
+/** The OpenAPI document of an app's API. */
+export async function orchestratorDocument({
+  route,
+  manifest,
+  runners = [],
+  serverUrl,
+}: OrchestratorDocumentSources): Promise<OrchestratorDocument> {
+  const schemas = schemaComponents();
+  const taken = new Set(Object.keys(schemas));
+  const own = manifest.workflows.filter(({ name }) => name !== runWorkflow.name);
+  const workflowInputs = inputComponents(
+    own.map(({ name }) => ({ name, schema: ownEntry(manifest.inputs, name) })),
+    taken,
+  );
+  const runnerInputs = inputComponents(runners, taken);
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "Runners Orchestrator API",
+      version,
+      description:
+        "Starts checks (runners) over regions as durable runs, and this app's own workflows. An acknowledged run goes on through a restart.",
+    },
+    servers: [{ url: serverUrl }],
+    tags: [
+      { name: "runs", description: "Checks over regions: submitted, followed, listed." },
+      { name: "workflows", description: "This app's own workflows: listed, started, polled." },
+      {
+        name: "aliases",
+        description: "Other paths of the same operations, for clients that have them.",
+      },
+      { name: "meta", description: "This document." },
+    ],
+    paths: await pathsOf(route, manifest, runners, workflowInputs),
+    components: {
+      schemas: {
+        ...schemas,
+        ...Object.fromEntries(
+          [...workflowInputs.values(), ...runnerInputs.values()].map(({ key, schema }) => [
+            key,
+            schema,
+          ]),
+        ),
+      },
+      parameters,
+      headers,
+      responses: await errorComponents(),
+    },
+    // For the docs page: what a runner takes, which `RunRequest` cannot say.
+    "x-runners": runners.map(({ name }) => {
+      const input = runnerInputs.get(name);
+      return input ? { name, input: refer(input.key) } : { name };
+    }),
+  };
+}
+
+/** All paths, whereof a workflow's name takes precedence over a word of ours that is no run's path. */
+async function pathsOf(
+  route: string,
+  manifest: Manifest,
+  runners: readonly DescribedRunner[],
+  inputs: ReturnType<typeof inputComponents>,
+): Promise<Paths> {
+  const own = manifest.workflows.filter(({ name }) => name !== runWorkflow.name);
+  const workflows = [...own, runWorkflow].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const described = workflows.map((entry) => {
+    const endpoint = `${route}/${entry.name}`;
+    const input = inputs.get(entry.name);
+    const schema = ownEntry(manifest.inputs, entry.name);
+    if (!input || !schema) return { entry, endpoint };
+    const sample = sampleOf(toJsonSchema(schema));
+    return { entry, endpoint, input: { component: input.key, sample } };
+  });
+  const all = { ...manifest, workflows };
+  const runs = await runPaths(route, all, exampleRunner(runners[0]));
+  const general = await workflowPaths(route, all);
+  const paths = merge(merge(runs, general), metaPaths(route));
+  for (const workflow of described) {
+    const path = encodeURI(workflow.endpoint);
+    const { post, get } = await workflowOperations(workflow);
+    // A run is submitted there, whatever workflows there are.
+    const submits = paths[path]?.post?.operationId.startsWith("submitRun")
+      ? paths[path].post
+      : post;
+    paths[path] = { post: submits, get };
+  }
+  return paths;
+}
+
+/** A runner of this process, or a name that one may have. */
+function exampleRunner({ name, schema }: DescribedRunner = { name: "checkTitle" }): ExampleRunner {
+  const input = schema && sampleOf(toJsonSchema(schema));
+  const isObject = typeof input === "object" && input !== null && !Array.isArray(input);
+  return { name, input: isObject ? (input as JsonObject) : {} };
+}
+
+function merge(one: Paths, other: Paths): Paths {
+  const merged: Paths = { ...one };
+  for (const [path, item] of Object.entries(other)) merged[path] = { ...merged[path], ...item };
+  return merged;
+}
+
+function metaPaths(route: string): Paths {
+  return {
+    [`${route}/spec.json`]: {
+      get: {
+        operationId: "getSpec",
+        tags: ["meta"],
+        summary: "This OpenAPI document",
+        responses: {
+          200: {
+            description: "OpenAPI 3.1.",
+            content: jsonContent({ type: "object", required: ["openapi", "info", "paths"] }),
+          },
+          ...sharedErrors(runForm, [405, 500]),
+        },
+      },
+    },
+    [`${route}/docs`]: {
+      get: {
+        operationId: "getDocs",
+        tags: ["meta"],
+        summary: "This document as a page",
+        responses: {
+          200: {
+            description: "HTML that needs nothing from elsewhere.",
+            content: { "text/html": { schema: { type: "string" } } },
+          },
+          ...sharedErrors(runForm, [405]),
+        },
+      },
+    },
+  };
+}
+
+function ownEntry(inputs: Manifest["inputs"], name: string): StandardSchema | undefined {
+  return Object.hasOwn(inputs, name) ? inputs[name] : undefined;
+}

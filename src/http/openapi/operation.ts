@@ -1,0 +1,73 @@
+import type { JsonObject } from "../../types/index.ts";
+
+/** An operation, before it has its place. */
+export interface Operation extends JsonObject {
+  operationId: string;
+  summary: string;
+}
+
+/** Operations by path and method. */
+export type Paths = Record<string, Record<string, Operation>>;
+
+/** A JSON body with examples of it. */
+export function jsonContent(schema: JsonObject, examples?: Record<string, unknown>): JsonObject {
+  const named = Object.entries(examples ?? {}).map(([name, value]) => [name, { value }]);
+  return {
+    "application/json": { schema, ...(examples && { examples: Object.fromEntries(named) }) },
+  };
+}
+
+/** A reference to a parameter that several operations have. */
+export function parameter(name: "Id" | "IdempotencyKey" | "Wait"): { $ref: string } {
+  return { $ref: `#/components/parameters/${name}` };
+}
+
+/** A reference to a header that several answers have. */
+export function header(name: "Allow" | "Location" | "RetryAfter"): { $ref: string } {
+  return { $ref: `#/components/headers/${name}` };
+}
+
+/** Parameters that several operations have. */
+export const parameters: Record<string, JsonObject> = {
+  Id: {
+    name: "id",
+    in: "path",
+    required: true,
+    description: "The run's id, or the caller's own.",
+    schema: { type: "string" },
+    example: "wrun_01K6ZQ7T2E9M4V8XH3B5N0RCDA",
+  },
+  IdempotencyKey: {
+    name: "Idempotency-Key",
+    in: "header",
+    description:
+      "The same key with the same body starts nothing twice and answers with the first run's id; with another body it is a 409.",
+    schema: { type: "string", pattern: "^[\\x21-\\x7E]{1,255}$" },
+    example: "deploy-4711",
+  },
+  Wait: {
+    name: "wait",
+    in: "query",
+    description: "Seconds to wait for the run's end, at most, before answering.",
+    schema: { type: "number", minimum: 0, maximum: 300, default: 0 },
+    example: 30,
+  },
+};
+
+/** Headers that several answers have. */
+export const headers: Record<string, JsonObject> = {
+  Allow: {
+    description: "The methods that the path has.",
+    schema: { type: "string" },
+    example: "GET, HEAD, POST",
+  },
+  Location: {
+    description: "Where the run is to be asked for.",
+    schema: { type: "string", format: "uri-reference" },
+  },
+  RetryAfter: {
+    description: "Seconds to wait before asking again.",
+    schema: { type: "integer" },
+    example: 1,
+  },
+};
