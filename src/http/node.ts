@@ -1,8 +1,10 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
 import { H3, toNodeHandler } from "h3/node";
 
-/** A listener of `node:http`, which Express and Connect take as well. */
-export type NodeListener = (request: IncomingMessage, response: ServerResponse) => void;
+/**
+ * A listener of `node:http`, which Express and Connect take as well. It says no more of its arguments than it
+ * has to, so that its type needs no types of Node's.
+ */
+export type NodeListener = (request: { url?: string | undefined }, response: object) => void;
 
 /**
  * A handler of the web's requests for `node:http` and for frameworks on it. It reads the body itself,
@@ -15,6 +17,6 @@ export function toNodeListener(handler: (request: Request) => Promise<Response>)
     // Express and Connect cut off the path below which they are mounted.
     const { originalUrl } = request as { originalUrl?: string };
     if (originalUrl !== undefined) request.url = originalUrl;
-    void listener(request, response);
+    void listener(request as never, response as never);
   };
 }

@@ -14,7 +14,7 @@ export interface ProcessServer {
 }
 
 interface Shared extends Omit<ProcessServer, "release"> {
-  settings: string;
+  settings: HandlerSettings;
   users: number;
   close(): Promise<void>;
 }
@@ -31,17 +31,18 @@ const slot: unique symbol = Symbol.for("@runners/orchestrator//server") as never
  */
 export function joinServer(settings: HandlerSettings): ProcessServer {
   const slots = globalThis as { [slot]?: Shared };
-  const written = JSON.stringify(settings, textOf);
   const before = slots[slot];
-  if (before && before.settings !== written) {
+  // One that nobody has any more is about to end.
+  const inUse = before !== undefined && before.users > 0;
+  const joins = inUse && isSame(before.settings, settings);
+  if (inUse && !joins) {
     console.error(
       "[orchestrator] createOrchestratorHandler was called again with other options: these replace the ones before, since a process has one orchestrator",
     );
   }
-  const shared =
-    before?.settings === written
-      ? before
-      : (slots[slot] = { settings: written, users: 0, ...startServer(settings, before?.close()) });
+  const shared = joins
+    ? before
+    : (slots[slot] = { settings, users: 0, ...startServer(settings, before?.close()) });
   shared.users++;
   let released = false;
   return {
@@ -54,17 +55,27 @@ export function joinServer(settings: HandlerSettings): ProcessServer {
       if (!released) shared.users--;
       released = true;
       if (shared.users > 0) return;
-      if (slots[slot] === shared) delete slots[slot];
       await shared.close();
+      if (slots[slot] === shared) delete slots[slot];
     },
   };
 }
 
-/** Functions by their text and instances by their class, so that the same call is known again. */
-function textOf(_key: string, value: unknown): unknown {
-  if (typeof value === "function") return String(value);
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
-  return Object.getPrototypeOf(value) === Object.prototype ? value : value.constructor?.name;
+/** Whether two say the same: data by what it holds, functions and instances by being the same one. */
+function isSame(one: unknown, other: unknown): boolean {
+  if (one === other) return true;
+  if (!isData(one) || !isData(other)) return false;
+  const keys = Object.keys(one);
+  return (
+    keys.length === Object.keys(other).length &&
+    keys.every((key) => Object.hasOwn(other, key) && isSame(one[key], other[key]))
+  );
+}
+
+/** True for plain objects, arrays and the namespaces of modules. */
+function isData(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null) return false;
+  return [Object.prototype, Array.prototype, null].includes(Object.getPrototypeOf(value));
 }
 
 /** Starts a server, and tries again as long as it fails: a folder may be that of a process about to end. */
@@ -111,7 +122,7 @@ function startServer(
     ready,
     async context() {
       await ready.catch(() => undefined);
-      return started;
+      return closing.signal.aborted ? undefined : started;
     },
     close: () =>
       (closed ??= (async () => {

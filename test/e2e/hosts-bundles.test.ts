@@ -5,19 +5,34 @@ import { finished, send, startRun } from "../_support/api.ts";
 import {
   createApp,
   nitroConfig,
+  root,
   startServer,
   type TestApp,
   type TestServer,
+  workDir,
 } from "../_support/app.ts";
+import { resultsOf, startHost, submit } from "../_support/hosts.ts";
 
 /** Words of the standalone server that no other part has. */
 const standalone = "createOrchestratorHandler was called again";
 
 const workflow = `import * as orchestrator from "@runners/orchestrator";
+import { sleep } from "workflow";
 
 export async function names() {
   "use workflow";
   return Object.keys(orchestrator).sort();
+}
+
+export async function slow() {
+  "use workflow";
+  await sleep("4s");
+  return work();
+}
+
+async function work(): Promise<string> {
+  "use step";
+  return "done";
 }
 
 export async function misuse() {
@@ -106,11 +121,42 @@ test("an app that makes no handler does not carry what one would need", () => {
 test("a route's default export serves the app, with its own workflows", async () => {
   const { status, body } = await send(`${server.url}/api/orchestrator`);
   expect(status).toBe(200);
-  expect(body.orchestrators).toEqual(["misuse", "names", "run"]);
+  expect(body.orchestrators).toEqual(["misuse", "names", "run", "slow"]);
 });
 
 test("options that belong into nitro.config.ts are refused with words that say so", async () => {
   const response = await fetch(`${server.url}/wrong`);
   expect(response.status).toBe(500);
   await server.printed(/orchestrator\.dataDir was given .* in nitro\.config\.ts/);
+});
+
+test("a host without the app's workflows leaves their runs in the store as they are", async () => {
+  const cwd = workDir();
+  const host = await createApp({ from: join(root, "examples/node-http") });
+  const built = join(plain.dir, ".output");
+  const first = await startServer(built, cwd);
+  const runId = await startRun(first.url, "slow", {});
+  await first.stop("SIGKILL");
+  const other = await startHost(join(host.dir, "server.mjs"), cwd);
+  try {
+    const base = `${other.url}/api/orchestrator`;
+    const mine = await submit(base, "local", `${base}/run`);
+    expect((await resultsOf(base, mine)).body).toMatchObject({ state: "completed" });
+    // By now the run's sleep is over, and its next message due.
+    await new Promise((resolve) => setTimeout(resolve, 5000));
+    const { body } = await send(`${base}/runs`);
+    expect(body.runs.find((run: { runId: string }) => run.runId === runId)).toMatchObject({
+      state: "running",
+    });
+    expect(other.output()).not.toMatch(/failed|error/i);
+  } finally {
+    await other.stop("SIGKILL");
+    await host.remove();
+  }
+  const again = await startServer(built, cwd);
+  try {
+    expect((await finished(again.url, "slow", runId)).body).toBe("done");
+  } finally {
+    await again.stop("SIGKILL");
+  }
 });

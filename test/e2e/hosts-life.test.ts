@@ -151,6 +151,28 @@ test("handlers of one process share its orchestrator, and the last one closed cl
   expect(server.output()).not.toContain("other options");
 });
 
+test("one made right after another was closed starts when that one has ended", async () => {
+  const server = await startScript({
+    handler: `(() => {
+  let current = createOrchestratorHandler({ runners });
+  return async (request) => {
+    if (!request.url.endsWith("/again")) return current(request);
+    void current.close();
+    current = createOrchestratorHandler({ runners });
+    return Response.json({});
+  };
+})()`,
+  });
+  const base = `${server.url}/api/orchestrator`;
+  for (let round = 0; round < 3; round++) {
+    const runId = await submit(base, "local", "https://example.com");
+    expect((await resultsOf(base, runId)).body.state).toBe("completed");
+    await send(`${server.url}/again`);
+    expect((await send(`${base}/${runId}`)).status).toBe(200);
+  }
+  expect(server.output()).not.toMatch(/other options|cannot start/);
+});
+
 test("one made later with other options takes the place of the one before", async () => {
   const server = await startScript({
     handler: `(() => {
