@@ -5,9 +5,8 @@ import * as runners from "./runners.mjs";
 const orchestrator = createOrchestratorHandler({ runners });
 
 const app = express();
-// Before any parser of bodies, since it reads its own.
-app.use("/api/orchestrator", toNodeListener(orchestrator));
 app.use(express.json());
+app.use("/api/orchestrator", toNodeListener(orchestrator));
 app.get("/", (_request, response) => void response.send("An Express app of your own"));
 
 const server = app.listen(process.env.PORT ?? 3000, "127.0.0.1", () => {
