@@ -61,26 +61,56 @@ describe.each(["node-http", "express", "hono"])("the example for %s", (name) => 
 });
 
 describe("the example for nitro", () => {
-  test("serves the app's one orchestrator below a path of its own, built and in dev", async () => {
-    const app = await exampleApp("nitro");
-    const { code, output } = await app.build();
-    expect(code, output).toBe(0);
-    const env = knowing(runner);
-    const server = await startServer(join(app.dir, ".output"), join(app.dir, "cwd"), env);
-    stops.push(() => server.stop("SIGKILL"));
-    await servesOneContext(server);
-    expect(await server.stop("SIGTERM")).toBe(0);
+  test(
+    "serves the app's one orchestrator below a path of its own, built and in dev",
+    { timeout: 120_000 },
+    async () => {
+      const app = await exampleApp("nitro");
+      const { code, output } = await app.build();
+      expect(code, output).toBe(0);
+      const env = knowing(runner);
+      const server = await startServer(join(app.dir, ".output"), join(app.dir, "cwd"), env);
+      stops.push(() => server.stop("SIGKILL"));
+      await servesOneContext(server);
+      expect(await server.stop("SIGTERM")).toBe(0);
 
-    const dev = await app.dev(env);
-    stops.push(() => dev.stop("SIGKILL"));
-    await servesOneContext(dev);
-  });
+      const dev = await app.dev(env);
+      stops.push(() => dev.stop("SIGKILL"));
+      await servesOneContext(dev);
+    },
+  );
 
   async function servesOneContext({ url }: TestServer): Promise<void> {
     await usesBothModes(`${url}/checks`);
     const runId = await submit(`${url}/api/orchestrator`, "local", `${runner.url}/info`);
     expect((await resultsOf(`${url}/checks`, runId)).body).toMatchObject({ runId });
   }
+});
+
+test("a Nitro app without the module is a host like any other", async () => {
+  const app = await createApp({
+    files: {
+      "nitro.config.ts": `import { defineConfig } from "nitro";
+export default defineConfig({ serverDir: "./" });
+`,
+      "routes/api/orchestrator/[...path].ts": `import { createOrchestratorHandler } from "@runners/orchestrator";
+
+const handler = createOrchestratorHandler();
+
+// Use with any framework
+export default handler;
+`,
+    },
+  });
+  stops.push(app.remove);
+  const { code, output } = await app.build();
+  expect(code, output).toBe(0);
+  const env = knowing(runner);
+  const server = await startServer(join(app.dir, ".output"), join(app.dir, "cwd"), env);
+  stops.push(() => server.stop("SIGKILL"));
+  const base = `${server.url}/api/orchestrator/run`;
+  const runId = await submit(base, "remote", "https://example.com");
+  expect((await resultsOf(base, runId)).body).toMatchObject({ summary: { passed: 1 } });
 });
 
 test("a run in flight goes on after kill -9 and a restart of a plain node:http host", async () => {
