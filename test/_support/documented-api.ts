@@ -1,6 +1,6 @@
 import { serve } from "srvx/node";
 import * as z from "zod";
-import { createApi } from "../../src/http/app.ts";
+import { createApi, type ApiHandler } from "../../src/http/app.ts";
 import type { DescribedRunner } from "../../src/http/openapi.ts";
 import type { Manifest } from "../../src/types/manifest.ts";
 import { createMemoryRuns, type MemoryRuns } from "./memory-runs.ts";
@@ -31,6 +31,8 @@ export const documentedRunners: DescribedRunner[] = [
 export interface DocumentedApi extends MemoryRuns {
   /** `http://127.0.0.1:port{route}`. */
   base: string;
+  /** What is served. */
+  handler: ApiHandler;
   close(): Promise<void>;
 }
 
@@ -68,7 +70,7 @@ export async function serveDocumentedApi(
   });
   await server.ready();
   const base = new URL(server.url!).origin + prefix + route;
-  return { ...memory, base, close: () => server.close(true) };
+  return { ...memory, base, handler, close: () => server.close(true) };
 }
 
 function workflow(name: string, rest: Partial<Manifest["workflows"][number]> = {}) {

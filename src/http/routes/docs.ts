@@ -49,15 +49,14 @@ function page(mount: string): Response {
   return new Response(html, { headers: docsHeaders(nonce) });
 }
 
-/** Answers `GET`, and `HEAD` without the body. */
+/** Answers `GET`, and `HEAD`, from whose answers h3 takes the body. */
 function answeringGet(answer: () => Promise<Response> | Response) {
   return async ({ req }: H3Event): Promise<Response> => {
     try {
       if (!isGet(req.method)) {
         throw new HttpProblem(405, "Method not allowed. Use GET.", {}, { allow: "GET, HEAD" });
       }
-      const response = await answer();
-      return req.method === "HEAD" ? new Response(null, response) : response;
+      return await answer();
     } catch (error) {
       return runErrorResponse(error);
     }
