@@ -3,7 +3,7 @@ import { startHealthCheck, type HealthCheck } from "../core/health-check.ts";
 import { createLeases } from "../core/leases.ts";
 import { previewServers } from "../core/preview.ts";
 import { createHttpExecutor, createHttpProbe } from "../executors/http.ts";
-import { createOrchestratorHandler, type OrchestratorHandler } from "../http/app.ts";
+import { type ApiHandler, createApi } from "../http/app.ts";
 import { closeBrowser } from "../runner/browser.ts";
 import type { LoadBalancerModule, OrchestratorOptions, RegistryModule } from "../types/config.ts";
 import type { Manifest } from "../types/manifest.ts";
@@ -24,7 +24,9 @@ import { installWorld } from "./world.ts";
 
 /** A server's API and its life. */
 export interface OrchestratorContext {
-  handler: OrchestratorHandler;
+  handler: ApiHandler;
+  /** The same API below another route. */
+  handlerAt(route: string): ApiHandler;
   /** Starts the World and takes up the runs that a crash left; rejects if it cannot. */
   start(): Promise<void>;
   /** Answers all who wait for a run's end, so that they do not hold up the server's own. */
@@ -102,15 +104,12 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     preview: async (mode, jobs) =>
       mode === "local" ? local.preview(jobs) : previewServers(jobs, servers!),
   });
+  const injected = { registry: getDefaultRegistry(), loadBalancer: getDefaultLoadBalancer() };
+  const handlerAt = (route: string): ApiHandler =>
+    createApi({ route, engine, runs, manifest, runners: local.runners, injected });
   return {
-    handler: createOrchestratorHandler({
-      route: options.route,
-      engine,
-      runs,
-      manifest,
-      runners: local.runners,
-      injected: { registry: getDefaultRegistry(), loadBalancer: getDefaultLoadBalancer() },
-    }),
+    handler: handlerAt(options.route),
+    handlerAt,
     start,
     stopWaiting: () => closing.abort(),
     async close() {

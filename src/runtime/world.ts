@@ -7,6 +7,7 @@ import { createTargetWorld } from "./target-world.ts";
 import { type EngineHandlers, queuePrefixes, type World } from "./engine-world.ts";
 import { ownQueueHandler, ownQueuePrefix } from "./own-workflows.ts";
 import type { RunEnds } from "./run-ends.ts";
+import { stepId } from "./workflows/calls.ts";
 
 /** A World in use. */
 export interface InstalledWorld {
@@ -50,11 +51,14 @@ function installEmbedded({ configured, engine, ends, dataDir }: WorldSetup): Ins
     ...(configured.type === "embedded" && { retention: configured.retention }),
   });
   for (const kind of ["flow", "step"] as const) {
-    const prefix = queuePrefixes[kind];
-    const handler = standInHandlers().get(prefix);
+    const entry = engine[kind];
+    if (!entry) continue;
+    const handler = standInHandlers().get(queuePrefixes[kind]);
+    // Without the app's workflows, their steps are left to a process that has them too.
+    const prefix = engine.flow ? queuePrefixes[kind] : (ownStepPrefix as QueuePrefix);
     if (handler) world.createQueueHandler(prefix, handler);
     // Dev has no stand-in, and its handlers load the newest build with each message.
-    else world.registerHandler(prefix, (req) => engine[kind]({ req }), { always: true });
+    else world.registerHandler(prefix, (req) => entry({ req }), { always: true });
   }
   world.createQueueHandler(ownQueuePrefix as QueuePrefix, ownQueueHandler());
   world.onRunEnd(({ runId }) => ends.notify(runId));
@@ -64,6 +68,9 @@ function installEmbedded({ configured, engine, ends, dataDir }: WorldSetup): Ins
 
 type QueuePrefix = Parameters<World["createQueueHandler"]>[0];
 type QueueHandler = Parameters<World["createQueueHandler"]>[1];
+
+/** Queues of the package's own steps start so. */
+const ownStepPrefix = `${queuePrefixes.step}${stepId("executeShard").replace(/[^/]+$/, "")}`;
 
 /** The engine's own handlers, which the build's stand-in for the World has kept. */
 function standInHandlers(): Map<string, QueueHandler> {
