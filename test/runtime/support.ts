@@ -1,3 +1,9 @@
+import { createRunLists } from "../../src/runtime/run-lists.ts";
+import { createRunService } from "../../src/runtime/run-service.ts";
+import { createRunViews } from "../../src/runtime/run-views.ts";
+import { embeddedStarts } from "../../src/runtime/starts.ts";
+import type { RunAbout, RunService } from "../../src/types/engine.ts";
+import type { WorkflowEntry } from "../../src/types/manifest.ts";
 import { createJournals, type Journals } from "../../src/runtime/journal.ts";
 import { createRunFold, type RunFold } from "../../src/core/run-state.ts";
 import { runWorkflow } from "../../src/core/run-workflow.ts";
@@ -64,15 +70,49 @@ export function gate(): Gate {
   return { opened, open };
 }
 
-/** Stores a run of the workflow `run`, and answers with its id. */
-export async function storeRun(
+/** Stores a run of these jobs, and answers with the engine's id of it. */
+export async function submit(
   world: EmbeddedWorld,
-  options: { workflowName?: string; about?: object; input?: Uint8Array } = {},
+  jobs: PlannedJob[],
+  options: { about?: RunAbout; workflowId?: string } = {},
 ): Promise<string> {
-  const { workflowName = runWorkflow.workflowId, about, input = new Uint8Array([1]) } = options;
-  const executionContext = about && { orchestrator: about };
-  const { run } = await append(world, null, "run_created", {
-    eventData: { deploymentId: "here", workflowName, input, ...(about && { executionContext }) },
+  const { about, workflowId = runWorkflow.workflowId } = options;
+  const outcome = await embeddedStarts(world).start({
+    workflowId,
+    args: [{ jobs, mode: "remote" }],
+    ...(about && { about }),
   });
-  return run!.runId;
+  if (outcome.kind === "conflict") throw new Error("conflict");
+  return outcome.runId;
+}
+
+/** Ends a run of ours in a state, as the engine would. */
+export async function storeOutput(
+  world: EmbeddedWorld,
+  runId: string,
+  state: string,
+): Promise<void> {
+  await append(world, runId, "run_started");
+  // How the engine writes a plain object down.
+  const output = new TextEncoder().encode(`devl${JSON.stringify([{ state: 1 }, state])}`);
+  await append(world, runId, "run_completed", { eventData: { output } });
+}
+
+/** The run service on a World that executes nothing. */
+export function serviceOn(
+  world: EmbeddedWorld,
+  journals: Journals = journalsOn(world),
+  workflows: WorkflowEntry[] = [],
+): { service: RunService } {
+  const asWorld = (): World => world as unknown as World;
+  const starts = embeddedStarts(world);
+  const service = createRunService({
+    world: asWorld,
+    engine: { start: starts.start },
+    starts,
+    views: createRunViews(asWorld, journals),
+    lists: createRunLists(asWorld, async () => ({ workflows })),
+    preview: async () => [],
+  });
+  return { service };
 }
