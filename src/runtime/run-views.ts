@@ -19,37 +19,59 @@ export interface RunViews {
   current(runId: string): Promise<RunView>;
   /** What a run was started with. */
   input(runId: string): Promise<RunInput>;
+  /** Has the next look at a run read its journal from the start. */
+  forget(runId: string): void;
 }
 
 /** Jobs of all views together; the view that was looked at longest ago goes first. */
 const MAX_JOBS = 200_000;
 
 /** Makes views over a World and its journals. */
-export function createRunViews(world: () => World, journals: Journals): RunViews {
-  const views = new Map<string, Promise<CachedView>>();
+export function createRunViews(
+  world: () => World,
+  journals: Journals,
+  maxJobs: number = MAX_JOBS,
+): RunViews {
+  const views = new Map<string, Entry>();
   let jobs = 0;
 
-  async function load(runId: string): Promise<CachedView> {
+  function entryOf(runId: string): Entry {
+    const entry: Entry = { jobs: 0, view: load(runId, (count) => makeRoom(runId, entry, count)) };
+    return entry;
+  }
+
+  async function load(runId: string, onLoad: (jobs: number) => void): Promise<CachedView> {
     const input = inputOf(await world().runs.get(runId));
-    const view = { input, fold: createRunFold(input.jobs), reading: Promise.resolve() };
-    jobs += input.jobs.length;
-    for (const [oldest, cached] of views) {
-      if (jobs <= MAX_JOBS || oldest === runId) break;
-      views.delete(oldest);
-      jobs -= (await cached.catch(() => undefined))?.input.jobs.length ?? 0;
+    onLoad(input.jobs.length);
+    return { input, fold: createRunFold(input.jobs), reading: Promise.resolve() };
+  }
+
+  /** Counts a view's jobs, and forgets others for them; without waiting, since others do the same meanwhile. */
+  function makeRoom(runId: string, entry: Entry, count: number): void {
+    if (views.get(runId) !== entry) return;
+    entry.jobs = count;
+    jobs += count;
+    for (const [other, { jobs: counted }] of views) {
+      if (jobs <= maxJobs) return;
+      // What is being loaded has no jobs yet.
+      if (other !== runId && counted > 0) forget(other);
     }
-    return view;
+  }
+
+  function forget(runId: string): void {
+    jobs -= views.get(runId)?.jobs ?? 0;
+    views.delete(runId);
   }
 
   async function cached(runId: string): Promise<CachedView> {
-    const view = views.get(runId) ?? load(runId);
+    const entry = views.get(runId) ?? entryOf(runId);
     // Put at the end, which is the place of the newest.
     views.delete(runId);
-    views.set(runId, view);
+    views.set(runId, entry);
     try {
-      return await view;
+      return await entry.view;
     } catch (error) {
-      if (views.get(runId) === view) views.delete(runId);
+      if (views.get(runId) === entry) forget(runId);
       throw error;
     }
   }
@@ -70,7 +92,15 @@ export function createRunViews(world: () => World, journals: Journals): RunViews
       return view;
     },
     input: async (runId) => (await cached(runId)).input,
+    forget,
   };
+}
+
+/** A view in the cache. */
+interface Entry {
+  view: Promise<CachedView>;
+  /** How many jobs it counts for; 0 until it is loaded. */
+  jobs: number;
 }
 
 /** A view with how far its journal has been read. */

@@ -40,10 +40,21 @@ interface Group {
   release: () => void;
 }
 
+/** A shard under way. */
+interface Shard {
+  runId: string;
+  request: ShardRequest;
+  group: Group;
+  /** Why the journal could not be written. */
+  failure?: { reason: unknown };
+}
+
 /** Executes shards in this process; those of one fan-out share one window. */
 export function createShards(options: ShardsOptions): Shards {
   const { journals, runners, durations, now = Date.now } = options;
   const groups = new Map<string, Group>();
+  /** Shards under way, by the first of their jobs. */
+  const running = new Map<string, Promise<ShardReply>>();
 
   /** The group of a shard, with its window added; the place of a shard that has ended stays for the others. */
   function join(
@@ -79,32 +90,55 @@ export function createShards(options: ShardsOptions): Shards {
   }
 
   async function execute(runId: string, request: ShardRequest): Promise<ShardReply> {
+    // A queue may deliver a step that is under way once more: its jobs must not be sent twice for that.
+    const key = `${runId}/${request.group}/${request.jobs[0]?.id}`;
+    const reply = running.get(key) ?? executeShard(runId, request);
+    running.set(key, reply);
+    try {
+      return await reply;
+    } finally {
+      if (running.get(key) === reply) running.delete(key);
+    }
+  }
+
+  async function executeShard(runId: string, request: ShardRequest): Promise<ShardReply> {
     const group = join(runId, request);
+    const shard: Shard = { runId, request, group };
     try {
       const known = await group.journal.ends();
-      const ends = await Promise.all(
-        request.jobs.map((job) => known.get(job.id) ?? executeInTurn(runId, request, group, job)),
+      const own = await allSettled(
+        request.jobs.map((job) => known.get(job.id) ?? executeInTurn(shard, job)),
       );
+      // Another process may have had the shard too: what the journal took first is a job's end.
+      const stored = await group.journal.ends();
+      const ends = own.map((end) => stored.get(end.jobId) ?? end);
       return {
         counts: countEnds(ends),
         ...(request.collect && { outcomes: ends.map(outcomeOf) }),
       };
+    } catch (error) {
+      // Tried again, it brings its places once more.
+      if (request.window !== undefined) group.slots.widen(-request.window);
+      throw error;
     } finally {
       if (--group.shards === 0) group.release();
     }
   }
 
   /** Executes a job when it has a place, which it keeps until its end is stored. */
-  function executeInTurn(
-    runId: string,
-    request: ShardRequest,
-    group: Group,
-    job: ShardRequest["jobs"][number],
-  ): Promise<JobEnd> {
+  function executeInTurn(shard: Shard, job: ShardRequest["jobs"][number]): Promise<JobEnd> {
+    const { runId, request, group } = shard;
     return group.slots.run(durations.expected(job), async (slot) => {
+      // What the journal cannot take would be executed again anyway.
+      if (shard.failure) throw shard.failure.reason;
       const end = await executeJob(runId, request, group, job, slot);
-      // Once its run has ended, nobody may add to a journal.
-      if (end.type !== "job.cancelled") await journals.append(runId, [end]);
+      try {
+        // Once its run has ended, nobody may add to a journal.
+        if (end.type !== "job.cancelled") await journals.append(runId, [end]);
+      } catch (reason) {
+        shard.failure = { reason };
+        throw reason;
+      }
       return end;
     });
   }
@@ -132,6 +166,8 @@ export function createShards(options: ShardsOptions): Shards {
         },
         onWait: (reason) => note({ type: "job.waiting", jobId: job.id, at: now(), reason }),
       });
+      // The run's record says that the job was cut off, and so must its end, however late the answer came.
+      if (abort.signal.reason === cancelled) abort.signal.throwIfAborted();
       durations.record(job, result.results);
       return {
         type: "job.completed",
@@ -149,6 +185,12 @@ export function createShards(options: ShardsOptions): Shards {
   }
 
   return { execute };
+}
+
+/** What all come to; rejects when one does, but not before all have settled. */
+async function allSettled<T>(promises: readonly (Promise<T> | T)[]): Promise<T[]> {
+  await Promise.allSettled(promises);
+  return Promise.all(promises);
 }
 
 /** How a job ends that was cut off. */
