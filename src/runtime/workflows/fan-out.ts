@@ -54,6 +54,7 @@ export async function fanOut(
   if (executor !== "http" && executor !== "local") {
     throw invalid("executor", '"http" or "local"', executor);
   }
+  assertPolicy(options.failurePolicy);
   const replies = await runShards({
     jobs: withIds(jobs, groups),
     mode: executor === "http" ? "remote" : "local",
@@ -136,6 +137,22 @@ function withIds(jobs: readonly RunnerJob[], group: number): ShardRequest["jobs"
 /** An id as a fan-out of the run has it: `a`, `a~2`, `a~3`; `a~2` of the first one becomes `a~2~1`. */
 function idInGroup(id: string, group: number): string {
   return group === 0 && !/~\d+$/.test(id) ? id : `${id}~${group + 1}`;
+}
+
+/** Before anything is sent: a policy that nobody can read would fail the workflow when all is done. */
+function assertPolicy(policy: FailurePolicy | undefined): void {
+  if (policy === undefined || policy === "all" || policy === "any") return;
+  const given = Object(policy) as { quorum?: number; allowFailures?: number };
+  const { quorum = 0, allowFailures = -1 } = given;
+  if (Object.keys(given).length === 1) {
+    if (Number.isInteger(quorum) && quorum >= 1) return;
+    if (Number.isInteger(allowFailures) && allowFailures >= 0) return;
+  }
+  throw invalid(
+    "failurePolicy",
+    '"all", "any", {"allowFailures": n} of at least 0 or {"quorum": n} of at least 1',
+    policy,
+  );
 }
 
 function assertPositiveInteger(option: string, value: number | undefined): void {
