@@ -98,7 +98,7 @@ export function createRetries(options: RetriesOptions): RunJob {
       if (!error.retryable || number >= execution.attempts) throw failure(jobId, attempts, error);
       const { region } = server;
       try {
-        const next = { region, key, signal, onWait };
+        const next = { region, key, signal, onWait, patient: !given };
         server = await aside(() => nextServer(next, attempts, error.retryAfter));
       } catch (cause) {
         throw noFurtherServer(cause) ? failure(jobId, attempts, error, cause.message) : cause;
