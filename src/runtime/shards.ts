@@ -40,6 +40,11 @@ interface Group {
   release: () => void;
 }
 
+/** Whether a shard's journal could be written so far. */
+interface ShardHealth {
+  broken: boolean;
+}
+
 /** Executes shards in this process; those of one fan-out share one window. */
 export function createShards(options: ShardsOptions): Shards {
   const { journals, runners, durations, now = Date.now } = options;
@@ -80,10 +85,13 @@ export function createShards(options: ShardsOptions): Shards {
 
   async function execute(runId: string, request: ShardRequest): Promise<ShardReply> {
     const group = join(runId, request);
+    const health: ShardHealth = { broken: false };
     try {
       const known = await group.journal.ends();
-      const ends = await Promise.all(
-        request.jobs.map((job) => known.get(job.id) ?? executeInTurn(runId, request, group, job)),
+      const ends = await allEnded(
+        request.jobs.map(
+          (job) => known.get(job.id) ?? executeInTurn(runId, request, group, job, health),
+        ),
       );
       return {
         counts: countEnds(ends),
@@ -100,11 +108,19 @@ export function createShards(options: ShardsOptions): Shards {
     request: ShardRequest,
     group: Group,
     job: ShardRequest["jobs"][number],
+    health: ShardHealth,
   ): Promise<JobEnd> {
     return group.slots.run(durations.expected(job), async (slot) => {
+      // Its end would not be stored either, and it would be sent again with the rest.
+      if (health.broken) throw new Error("The run's journal cannot be written");
       const end = await executeJob(runId, request, group, job, slot);
-      // Once its run has ended, nobody may add to a journal.
-      if (end.type !== "job.cancelled") await journals.append(runId, [end]);
+      try {
+        // Once its run has ended, nobody may add to a journal.
+        if (end.type !== "job.cancelled") await journals.append(runId, [end]);
+      } catch (error) {
+        health.broken = true;
+        throw error;
+      }
       return end;
     });
   }
@@ -149,6 +165,15 @@ export function createShards(options: ShardsOptions): Shards {
   }
 
   return { execute };
+}
+
+/**
+ * All ends, or the first failure once nothing is in flight any more: the engine then tries the shard again,
+ * and what still ran would be beside its window.
+ */
+async function allEnded(jobs: readonly (JobEnd | Promise<JobEnd>)[]): Promise<JobEnd[]> {
+  await Promise.allSettled(jobs);
+  return Promise.all(jobs);
 }
 
 /** How a job ends that was cut off. */
