@@ -57,6 +57,8 @@ export interface Placement {
   ): Promise<SelectedServer>;
   /** Takes a place where there is room now. */
   selectNow(options: SelectOptions): Promise<SelectedServer | undefined>;
+  /** Takes over the place held on that very server, else takes one there; undefined where it has none by now. */
+  resume(server: SelectedServer): Promise<SelectedServer | undefined>;
   /** Takes over the place held on that very server, else takes one there, else selects in its region. */
   claim(server: { id: string; leaseId?: string }, options?: SelectOptions): Promise<SelectedServer>;
 }
@@ -192,6 +194,11 @@ export function createPlacement(options: PlacementOptions): Placement {
     select,
     async selectNow(wanted) {
       return take(await candidates(undefined, wanted), wanted);
+    },
+    async resume({ id, leaseId, region }) {
+      const server = (await list(region)).find((one) => one.id === id);
+      if (!server) leases.release(leaseId);
+      return server && occupy(server, leaseId);
     },
     async claim({ id, leaseId }, wanted) {
       const servers = await list();

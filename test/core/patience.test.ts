@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { server, setup, watch } from "./dispatcher.ts";
+import { ids, job, reply, server, setup, watch } from "./dispatcher.ts";
 
 test("patient jobs outlive a circuit that opens after a long wait for room, also far back in the line", async () => {
   const { clock, dispatcher, leases, open, registry } = setup([server("a", "eu", { capacity: 1 })]);
@@ -48,4 +48,29 @@ test("all who wait are told why at once, also far back in the line", async () =>
   abort.abort(new Error("enough"));
   await clock.advance(0);
   expect(all.map(({ error }) => error?.message)).toEqual(Array(3).fill("enough"));
+});
+
+test("a place that was lost while its job waited for its turn is not used beyond the capacity", async () => {
+  const gauge = { now: 0, most: 0 };
+  const { clock, dispatcher, leases } = setup([server("a", "eu", { capacity: 1 })], async () => {
+    gauge.most = Math.max(gauge.most, ++gauge.now);
+    await clock.sleep(10_000);
+    gauge.now--;
+    return reply;
+  });
+  const held = leases.acquire("a", { ttl: 1_000_000 })!;
+  let turns = 0;
+  const aside = async <T>(wait: () => Promise<T>): Promise<T> => {
+    const value = await wait();
+    // Longer than a place is held for a job that has not started.
+    if (turns++ === 0) await clock.sleep(40_000);
+    return value;
+  };
+  const late = watch(dispatcher.dispatch(job, { ...ids, aside }));
+  await clock.advance(0);
+  leases.release(held.id);
+  await clock.advance(35_000);
+  const other = watch(dispatcher.dispatch(job, { ...ids, jobId: "j2" }));
+  await clock.advance(30_000);
+  expect([late.value?.jobId, other.value?.jobId, gauge.most]).toEqual(["j1", "j2", 1]);
 });
