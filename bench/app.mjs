@@ -37,11 +37,11 @@ export default defineConfig({ modules: [orchestrator], buildDir: ".nitro" });
 }
 
 async function serve(args, cwd, env = {}) {
-  const { match, stop } = await start(process.execPath, args, {
+  const { match, pid, stop } = await start(process.execPath, args, {
     cwd,
     env: { NO_COLOR: "1", ...env },
     ready: /Listening on:? .*?:(\d+)\//,
     endWith: "SIGKILL",
   });
-  return { url: `http://127.0.0.1:${match[1]}`, stop };
+  return { url: `http://127.0.0.1:${match[1]}`, pid, stop };
 }

@@ -89,7 +89,7 @@ export async function start(command, args, options = {}) {
       fail(`ended with ${signal ?? code}`);
     });
   });
-  return { match, stop: () => stop(child, endWith) };
+  return { match, pid: child.pid, stop: () => stop(child, endWith) };
 }
 
 /** Runs `host` of a module in a Node process of its own until it prints its address. */

@@ -6,9 +6,17 @@ import { closeBrowser } from "@runners/orchestrator/runner";
 import { whyNoBrowser } from "./demo/browser.mjs";
 import { startFleet, victim } from "./demo/fleet.mjs";
 import { countChecks, makeJobs, shortName } from "./demo/jobs.mjs";
+import {
+  matrixDifferences,
+  matrixRequest,
+  matrixSummary,
+  matrixTable,
+  runMatrix,
+} from "./demo/matrix.mjs";
 import { createProcesses } from "./demo/processes.mjs";
 import { createProgress } from "./demo/progress.mjs";
 import { differences, jobTable, movedJobs, regionTable } from "./demo/report.mjs";
+import { post, request } from "./demo/request.mjs";
 import { startSite } from "./demo/site.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -16,9 +24,8 @@ const timeLimit = 120_000;
 const say = (text = "") => process.stdout.write(`${text}\n`);
 
 say("This demo sends checks of a small website through an orchestrator to three runner servers in");
-say(
-  "two regions, kills one of the servers half-way, and verifies that every check still counts.\n",
-);
+say("two regions, kills one of the servers half-way, and verifies that every check still counts.");
+say("Then it runs the same checks in every region at once, and shows who passed where.\n");
 
 const processes = createProcesses();
 const stopped = whenStopped();
@@ -47,12 +54,14 @@ async function runDemo() {
   const progress = createProgress(countChecks(jobs));
   const checks = [];
   let killed = false;
+  let reported = false;
 
   const fleet = await startFleet({
     processes,
     entry: join(root, ".output/server/index.mjs"),
     tempDir,
     onCheck(check) {
+      if (reported) return;
       checks.push(check);
       const begun = progress.count(check);
       const isSlow = check.url.pathname === "/slow";
@@ -68,7 +77,22 @@ async function runDemo() {
   say(`   ${jobs.length} jobs with ${countChecks(jobs)} checks, six jobs at a time\n`);
   const aggregate = await runWorkflow(fleet.api, jobs);
   progress.end();
-  return report(aggregate, jobs, checks, startedAt);
+  reported = true;
+  const found = report(aggregate, jobs, checks);
+  found.push(...(await runOverRegions(fleet.api, { withBrowser: !noBrowser })));
+  return verdict(found, startedAt);
+}
+
+/** Runs each runner in each region and prints the matrix; answers with what is not as expected. */
+async function runOverRegions(api, options) {
+  const body = matrixRequest(site.url, options);
+  say(`\n4. POST ${api}`);
+  say(
+    `   ${body.runners.length} runners in ${body.regions.length} regions; ${victim} is still dead, and nobody serves ${body.regions.at(-1)}\n`,
+  );
+  const results = await runMatrix(api, body);
+  say(`${matrixTable(results, body)}\n\n${matrixSummary(results)}`);
+  return matrixDifferences(results, body);
 }
 
 /** Builds the playground and meanwhile tries a browser; answers why there is none. */
@@ -92,32 +116,25 @@ async function buildAndProbe() {
 /** Starts the workflow over HTTP and polls until it has ended. */
 async function runWorkflow(api, jobs) {
   const endpoint = `${api}/orchestrateRunners`;
-  const { runId } = await request(endpoint, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ jobs, options: { maxConcurrency: 6 } }),
-  });
+  const { runId } = await post(endpoint, { jobs, options: { maxConcurrency: 6 } });
   for (;;) {
     const answer = await request(`${endpoint}?runId=${runId}&wait=20`);
     if (answer.status !== "running") return answer;
   }
 }
 
-async function request(url, init) {
-  const response = await fetch(url, init);
-  const body = await response.json();
-  if (response.ok) return body;
-  throw new Error(`${url} answered ${response.status}: ${body.error}`);
-}
-
-/** Prints the outcome; answers 0 only when every figure is as expected. */
-function report(aggregate, jobs, checks, startedAt) {
+/** Prints what came of the jobs; answers with what is not as expected. */
+function report(aggregate, jobs, checks) {
   say(`\n${jobTable(aggregate, jobs)}\n\n${regionTable(aggregate)}\n`);
   for (const { url, server, region, attempts } of movedJobs(aggregate)) {
     const [{ server: first, error }] = attempts;
     say(`  ${shortName({ url })} of ${region} moved from ${first} to ${server} (${error.code})`);
   }
-  const found = differences(aggregate, jobs, checks);
+  return differences(aggregate, jobs, checks);
+}
+
+/** Prints the verdict; answers 0 only when every figure is as expected. */
+function verdict(found, startedAt) {
   const seconds = Math.round((performance.now() - startedAt) / 1000);
   if (found.length > 0) {
     say(`\n✗ Not as expected (${seconds} s):\n${found.map((line) => `  - ${line}`).join("\n")}`);

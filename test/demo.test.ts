@@ -18,6 +18,13 @@ test("npm run demo: every check counts although a runner server is killed", asyn
   expect(rowOf(output, "eu-west-1")).toEqual(figures);
   expect(rowOf(output, "us-east-1")).toEqual(figures);
   expect(rowOf(output, "all")).toEqual(total);
+  const runners = withBrowser ? 3 : 2;
+  expect(marksOf(output, "eu-west-1", "eu-2")).toEqual(Array(runners).fill("✓ pass"));
+  expect(marksOf(output, "us-east-1", "us-1")).toEqual(Array(runners).fill("✓ pass"));
+  const nowhere = 'No runner URL found for region "ap-south-1".';
+  expect(marksOf(output, "ap-south-1", nowhere)).toEqual(Array(runners).fill("✗ not run"));
+  const checks = `${runners * 2} checks: ${runners * 2} pass, 0 fail, 0 error`;
+  expect(output).toContain(`outcome partial (state failed): ${checks}; 1 of 3 regions`);
   expect(output.trimEnd().split("\n").at(-1)).toContain("npm run dev");
 }, 180_000);
 
@@ -31,6 +38,16 @@ function runDemo(): Promise<{ code: number; output: string }> {
       (_, stdout, stderr) => resolve({ code: child.exitCode ?? -1, output: stdout + stderr }),
     );
   });
+}
+
+/** The marks of a region's row of the matrix, which ends with its server or the reason why there is none. */
+function marksOf(output: string, region: string, end: string): string[] | undefined {
+  const row = output
+    .split("\n")
+    .find(
+      (line) => line.startsWith(`  ${region} `) && line.includes(`  ${end}`) && /✓|✗/.test(line),
+    );
+  return row?.match(/[✓✗] (?:not run|pass|fail)/g)?.map(String);
 }
 
 /** The figures of a row of the summary by region. */

@@ -92,7 +92,7 @@ function strays(aggregate, checks) {
 }
 
 /** Columns as wide as their widest cell; `right` are the columns of numbers. */
-function table(rows, right) {
+export function table(rows, right) {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   const lines = rows.map((row) =>
     row

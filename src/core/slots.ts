@@ -4,7 +4,10 @@ export interface Slot {
   aside<T>(wait: () => Promise<T>): Promise<T>;
 }
 
-/** A sliding window: so many jobs in flight, the next as soon as one ends. */
+/**
+ * A sliding window: so many jobs in flight, the next as soon as one ends. A wide one is filled step by
+ * step, see `FIRST`.
+ */
 export interface Slots {
   /** Adds places. */
   widen(places: number): void;
@@ -18,9 +21,33 @@ interface Waiter {
   start: () => void;
 }
 
+/**
+ * Jobs that start at once, however wide the window is. Thousands of short jobs are done faster one after
+ * another than side by side, where each has a connection and a state of its own.
+ */
+const FIRST = 64;
+
+/** Milliseconds after which it is decided whether twice as many may be in flight. */
+const WIDEN_MS = 100;
+
+/** The time and timers that a window is filled by. */
+export interface Pace {
+  /** Milliseconds from any origin. */
+  now: () => number;
+  /** Calls back after so many milliseconds. */
+  after: (ms: number, callback: () => void) => void;
+}
+
 /** A window without any place yet. */
-export function createSlots(): Slots {
+export function createSlots({ now, after }: Pace = realPace): Slots {
+  /** Places that nobody has. */
   let free = 0;
+  let inFlight = 0;
+  /** How many of the window's places are used by now. */
+  let opened = FIRST;
+  /** Jobs that have left their place since it was last decided how many are used. */
+  let left = 0;
+  let deciding = false;
   /** From the highest priority to the lowest; those before `first` have started. */
   const waiting: Waiter[] = [];
   let first = 0;
@@ -40,16 +67,36 @@ export function createSlots(): Slots {
   }
 
   function pump(): void {
-    while (free > 0) {
+    while (free > 0 && inFlight < opened) {
       const start = next();
       if (!start) return;
       free--;
+      inFlight++;
       start();
     }
+    if (free > 0 && !deciding && (returning.length > 0 || first < waiting.length)) {
+      deciding = true;
+      left = 0;
+      const began = now();
+      after(WIDEN_MS, () => decide(now() - began));
+    }
+  }
+
+  /**
+   * Uses more of the window where jobs take long. Where most ended meanwhile more would be no faster, and where
+   * this process was too busy to look in time, it is itself what they wait for.
+   */
+  function decide(elapsed: number): void {
+    deciding = false;
+    const late = elapsed > WIDEN_MS * 1.25;
+    if (left < opened / (late ? 8 : 2)) opened *= 2;
+    pump();
   }
 
   function release(): void {
     free++;
+    inFlight--;
+    left++;
     pump();
   }
 
@@ -97,3 +144,8 @@ export function createSlots(): Slots {
     },
   };
 }
+
+const realPace: Pace = {
+  now: Date.now,
+  after: (ms, callback) => void setTimeout(callback, ms),
+};

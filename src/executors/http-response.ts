@@ -28,12 +28,16 @@ export async function responseText(
   try {
     return await readText(response.body, limit);
   } catch (error) {
-    if (!(error instanceof BodyTooLargeError)) throw error;
-    throw new OrchestratorError(
-      "RESPONSE_TOO_LARGE",
-      `Server ${server.id} answered with more than ${limit} bytes`,
-    );
+    throw error instanceof BodyTooLargeError ? tooLarge(server, error) : error;
   }
+}
+
+/** The error of an answer over the limit. */
+export function tooLarge(server: Server, { limit }: BodyTooLargeError): OrchestratorError {
+  return new OrchestratorError(
+    "RESPONSE_TOO_LARGE",
+    `Server ${server.id} answered with more than ${limit} bytes`,
+  );
 }
 
 /** The parsed body, out of its `{"json": …}` envelope if it is in one; `undefined` if it is not JSON, or nested too deep. */
@@ -48,7 +52,11 @@ export function parseBody(text: string): unknown {
 }
 
 /** The error an answer other than 2xx stands for. */
-export function responseError(response: Response, text: string, server: Server): OrchestratorError {
+export function responseError(
+  response: { status: number; headers: { get(name: string): string | null } },
+  text: string,
+  server: Server,
+): OrchestratorError {
   const { status } = response;
   const parsed = parseBody(text);
   const body: JsonObject = isPlainObject(parsed) ? parsed : {};

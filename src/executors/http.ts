@@ -1,18 +1,20 @@
 import { onAbort } from "../core/abort.ts";
+import { BodyTooLargeError } from "../core/body.ts";
 import { isOrchestratorError, OrchestratorError } from "../core/errors.ts";
 import type { Probe } from "../core/health-check.ts";
 import { isPlainObject, sanitizeResults } from "../core/runner-result.ts";
 import type { ExecuteRequest, Executor } from "../types/executor.ts";
 import type { RunnerExecuteReply } from "../types/runner.ts";
 import type { Server } from "../types/server.ts";
-import { parseBody, responseText, responseError } from "./http-response.ts";
+import { type HttpAnswer, type HttpRequest, sendRequest } from "./http-client.ts";
+import { parseBody, responseError, responseText, tooLarge } from "./http-response.ts";
 
 /** How runner servers are called. */
 export interface HttpOptions {
   /**
-   * Instead of the global `fetch`, which gives up a response whose headers, or the next part of whose
-   * body, take more than 300 s, whatever a job's timeout says. For longer jobs pass undici's own
-   * with an `Agent({headersTimeout: 0, bodyTimeout: 0})`.
+   * Sends requests instead of `node:http`, for example through a proxy. The global `fetch` gives up a
+   * response whose headers, or the next part of whose body, take more than 300 s, whatever a job's
+   * timeout says.
    */
   fetch?: typeof globalThis.fetch;
   /**
@@ -40,7 +42,7 @@ export function createHttpExecutor(options: HttpOptions = {}): Executor {
     async execute(request) {
       const text = await call(options, request.server, "execute", request, {
         method: "POST",
-        headers: executeHeaders(options, request),
+        headers: executeHeaders(request),
         body: JSON.stringify({ json: payloadOf(request) }),
       });
       return readReply(text, request);
@@ -51,8 +53,8 @@ export function createHttpExecutor(options: HttpOptions = {}): Executor {
 /** Probes a server by `GET {url}/info`: it is well if that answers 200 with a list of runners. */
 export function createHttpProbe(options: HttpOptions = {}): Probe {
   return async (server, signal) => {
-    const headers = { ...options.headers, accept: "application/json" };
-    const text = await call(options, server, "info", { signal }, { headers });
+    const init = { method: "GET", headers: { accept: "application/json" } } as const;
+    const text = await call(options, server, "info", { signal }, init);
     const body = parseBody(text);
     if (!isPlainObject(body) || !Array.isArray(body.runners)) {
       throw invalidResponse(server, "no list of runners", text);
@@ -66,22 +68,47 @@ async function call(
   server: Server,
   endpoint: string,
   limits: { signal?: AbortSignal; timeout?: number },
-  init: RequestInit,
+  init: Pick<HttpRequest, "body" | "headers" | "method">,
 ): Promise<string> {
-  const fetch = options.fetch ?? globalThis.fetch;
   const url = `${server.url.replace(/\/+$/, "")}/${endpoint}`;
   const deadline = startDeadline(server, limits);
   try {
-    const response = await fetch(url, { ...init, redirect: "manual", signal: deadline.signal });
-    const text = await responseText(response, server, options.maxResponseBytes ?? 5 * 1024 * 1024);
-    if (!response.ok) throw responseError(response, text, server);
-    return text;
+    const headers = { ...lowerCased(options.headers), ...init.headers };
+    const { signal } = deadline;
+    const limit = options.maxResponseBytes ?? 5 * 1024 * 1024;
+    const request = { ...init, url, headers, signal, limit };
+    const answer = await (options.fetch
+      ? fetchText(options.fetch, request, server)
+      : sendRequest(request));
+    if (answer.status < 200 || answer.status > 299) {
+      throw responseError(answer, answer.text, server);
+    }
+    return answer.text;
   } catch (error) {
     deadline.signal.throwIfAborted();
+    if (error instanceof BodyTooLargeError) throw tooLarge(server, error);
     throw isOrchestratorError(error) ? error : connectionError(error, server);
   } finally {
     deadline.end();
   }
+}
+
+/** The same by a `fetch` of the caller's own. */
+async function fetchText(
+  fetch: typeof globalThis.fetch,
+  { url, limit, ...init }: HttpRequest,
+  server: Server,
+): Promise<HttpAnswer> {
+  const response = await fetch(url, { ...init, redirect: "manual" });
+  const { status, headers } = response;
+  return { status, headers, text: await responseText(response, server, limit) };
+}
+
+/** Names of headers are the same in any case; ours must win over a caller's. */
+function lowerCased(headers: Record<string, string> = {}): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]),
+  );
 }
 
 /** A signal that aborts with the caller's, or with `SERVER_TIMEOUT`; it holds on to nothing once ended. */
@@ -112,17 +139,18 @@ function payloadOf({ job, runId, server }: ExecuteRequest): Record<string, unkno
   };
 }
 
-function executeHeaders(options: HttpOptions, request: ExecuteRequest): Headers {
-  const headers = new Headers(options.headers);
-  headers.set("content-type", "application/json");
-  headers.set("accept", "application/json");
-  headers.set("idempotency-key", headerValue(request.idempotencyKey));
-  headers.set("x-attempt", String(request.attempt));
-  return headers;
+function executeHeaders({ idempotencyKey, attempt }: ExecuteRequest): Record<string, string> {
+  return {
+    "content-type": "application/json",
+    accept: "application/json",
+    "idempotency-key": headerValue(idempotencyKey),
+    "x-attempt": String(attempt),
+  };
 }
 
 /** A caller's run id may have any character in it; a header may not. */
 function headerValue(text: string): string {
+  if (/^[\x21-\x7e]*$/.test(text)) return text;
   const bytes = [...new TextEncoder().encode(text)];
   return bytes
     .map((byte) =>

@@ -65,6 +65,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
   const closing = new AbortController();
   const engine = createEngine(installed.starts, ends, closing.signal);
   const journals = createJournals(world);
+  const views = createRunViews(world, journals);
   const local = createLocalMode(parts.runners);
   const leases = createLeases();
   let health: HealthCheck | undefined;
@@ -80,6 +81,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     const shardParts = {
       runners: { remote: dispatcher.dispatch, local: local.run },
       durations: createDurations(),
+      input: views.input,
       onRunEnd: (runId: string, callback: () => void) =>
         watchEnd(ends, runId, () => readEnded(world(), runId), callback),
     };
@@ -99,7 +101,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     world,
     engine,
     starts: installed.starts,
-    views: createRunViews(world, journals),
+    views,
     lists: createRunLists(world, manifest),
     preview: async (mode, jobs) =>
       mode === "local" ? local.preview(jobs) : previewServers(jobs, servers!),

@@ -3,9 +3,9 @@ import type { World } from "./engine-world.ts";
 
 /** A place in a journal. */
 export interface JournalCursor {
-  /** The World's own cursor of the page that was read last; the first page when absent. */
+  /** The World's own cursor of where the last reading began; the journal's start when absent. */
   page?: string;
-  /** Chunks of that page that have been read. */
+  /** Chunks that have been read from there. */
   seen: number;
 }
 
@@ -20,10 +20,7 @@ export interface Journals {
   ): Promise<{ entries: JournalEntry[]; cursor: JournalCursor }>;
 }
 
-/**
- * Chunks that are read at a time. A World has no cursor for the end of what there is, so the last page is
- * read again from its start to see what has come since.
- */
+/** Chunks that are read at a time. */
 const PAGE = 100;
 
 /** A journal's entries that wait for the write under way; they are stored together. */
@@ -83,9 +80,12 @@ export function createJournals(world: () => World): Journals {
       const entries: JournalEntry[] = [];
       let { page, seen } = cursor;
       for (;;) {
-        const options = { limit: PAGE, ...(page !== undefined && { cursor: page }) };
+        // A World has no cursor for the end of what there is: what was read last is read again, and only if
+        // there is more behind it, that is gone on to.
+        const options = { limit: seen || PAGE, ...(page !== undefined && { cursor: page }) };
         const chunks = await world().getStreamChunks(streamName(runId), runId, options);
-        for (const { data } of chunks.data.slice(seen)) entries.push(...parse(data));
+        for (const { data } of chunks.data.slice(seen))
+          for (const one of parse(data)) entries.push(one);
         seen = chunks.data.length;
         if (!chunks.hasMore || !chunks.cursor) {
           return { entries, cursor: { seen, ...(page !== undefined && { page }) } };

@@ -7,7 +7,7 @@ import type { PlannedJob, PlanStep, RunInput, RunMode } from "../types/run.ts";
 import type { World } from "./engine-world.ts";
 import { isRunId } from "./engine.ts";
 import type { RunLists } from "./run-lists.ts";
-import { outputOf, type RunView, type RunViews, type StoredRun } from "./run-views.ts";
+import { outputOf, packInput, type RunView, type RunViews, type StoredRun } from "./run-views.ts";
 import { aboutOf, type Starts } from "./starts.ts";
 
 /** What runs over regions are served from. */
@@ -57,14 +57,17 @@ export function createRunService(options: RunServiceOptions): RunService {
 
   return {
     async submit(input, { runId, tags, idempotencyKey, fingerprint }) {
+      const full = { ...input, ...(runId !== undefined && { runId }) };
       const outcome = await engine.start({
         workflowId: runWorkflow.workflowId,
-        args: [{ ...input, ...(runId !== undefined && { runId }) }],
+        args: [await packInput(full)],
         about: { ...(runId !== undefined && { runId }), ...(tags && { tags }) },
         ...(runId !== undefined && { ownId: { id: runId, fingerprint } }),
         ...(idempotencyKey !== undefined && { idempotency: { key: idempotencyKey, fingerprint } }),
       });
-      return outcome.kind === "conflict" ? outcome : { ...outcome, runId: runId ?? outcome.runId };
+      if (outcome.kind === "conflict") return outcome;
+      if (outcome.kind === "started") views.started(outcome.runId, full);
+      return { ...outcome, runId: runId ?? outcome.runId };
     },
     async status(id) {
       const found = await look(id);

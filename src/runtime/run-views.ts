@@ -1,6 +1,8 @@
+import { promisify } from "node:util";
+import { deflateRaw, inflateRaw } from "node:zlib";
 import { hydrateResourceIO, observabilityRevivers } from "workflow/observability";
 import { createRunFold, type RunFold } from "../core/run-state.ts";
-import type { RunInput, RunOutput } from "../types/run.ts";
+import type { PackedRunInput, RunInput, RunOutput } from "../types/run.ts";
 import type { World } from "./engine-world.ts";
 import type { JournalCursor, Journals } from "./journal.ts";
 
@@ -21,10 +23,15 @@ export interface RunViews {
   input(runId: string): Promise<RunInput>;
   /** Has the next look at a run read its journal from the start. */
   forget(runId: string): void;
+  /** Spares the first look the reading of what a run is known to have been started with. */
+  started(runId: string, input: RunInput): void;
 }
 
 /** Jobs of all views together; the view that was looked at longest ago goes first. */
 const MAX_JOBS = 200_000;
+
+const deflate = promisify<string, object, Buffer>(deflateRaw);
+const inflate = promisify<Buffer, Buffer>(inflateRaw);
 
 /** Makes views over a World and its journals. */
 export function createRunViews(
@@ -35,13 +42,21 @@ export function createRunViews(
   const views = new Map<string, Entry>();
   let jobs = 0;
 
-  function entryOf(runId: string): Entry {
-    const entry: Entry = { jobs: 0, view: load(runId, (count) => makeRoom(runId, entry, count)) };
+  function entryOf(runId: string, known?: RunInput): Entry {
+    const entry: Entry = {
+      jobs: 0,
+      view: load(runId, known, (count) => makeRoom(runId, entry, count)),
+    };
     return entry;
   }
 
-  async function load(runId: string, onLoad: (jobs: number) => void): Promise<CachedView> {
-    const input = inputOf(await world().runs.get(runId));
+  async function load(
+    runId: string,
+    known: RunInput | undefined,
+    onLoad: (jobs: number) => void,
+  ): Promise<CachedView> {
+    // Also what is known is counted only once its entry stands among the others.
+    const input = await (known ?? world().runs.get(runId).then(inputOf));
     onLoad(input.jobs.length);
     return { input, fold: createRunFold(input.jobs), reading: Promise.resolve() };
   }
@@ -93,6 +108,9 @@ export function createRunViews(
     },
     input: async (runId) => (await cached(runId)).input,
     forget,
+    started(runId, input) {
+      if (!views.has(runId)) views.set(runId, entryOf(runId, input));
+    },
   };
 }
 
@@ -109,9 +127,17 @@ interface CachedView extends RunView {
   reading: Promise<void>;
 }
 
-function inputOf(run: StoredRun): RunInput {
-  const { input } = hydrateResourceIO(run, observabilityRevivers) as { input: [RunInput] };
-  return input[0];
+/** What the workflow `run` is started with for this input. */
+export async function packInput({ jobs, ...input }: RunInput): Promise<PackedRunInput> {
+  const deflated = await deflate(JSON.stringify(jobs), { level: 1 });
+  return { ...input, packed: deflated.toString("base64"), total: jobs.length };
+}
+
+async function inputOf(run: StoredRun): Promise<RunInput> {
+  const { input } = hydrateResourceIO(run, observabilityRevivers) as { input: [PackedRunInput] };
+  const { packed, total: _, ...rest } = input[0];
+  const jobs = await inflate(Buffer.from(packed, "base64"));
+  return { ...rest, jobs: JSON.parse(jobs.toString()) as RunInput["jobs"] };
 }
 
 /** What an ended run of ours returned. */

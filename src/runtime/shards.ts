@@ -2,8 +2,8 @@ import { parseJob } from "../core/job.ts";
 import { countEnds, failedEnd, isJobEnd, type JobEnd, outcomeOf } from "../core/job-ends.ts";
 import { createSlots, type Slot, type Slots } from "../core/slots.ts";
 import type { ExecuteContext } from "../core/dispatch.ts";
-import type { JobResult, JournalEntry, RunMode, RunnerJob } from "../types/run.ts";
-import type { ShardReply, ShardRequest } from "../types/shard.ts";
+import type { JobResult, JournalEntry, PlannedJob, RunMode, RunnerJob } from "../types/run.ts";
+import type { ShardJob, ShardReply, ShardRequest } from "../types/shard.ts";
 import type { Durations } from "./durations.ts";
 import type { JournalCursor, Journals } from "./journal.ts";
 
@@ -15,6 +15,8 @@ export interface ShardsOptions {
   journals: Journals;
   runners: Record<RunMode, JobRunner>;
   durations: Durations;
+  /** What a run was started with. */
+  input: (runId: string) => Promise<{ jobs: readonly PlannedJob[] }>;
   /** Calls back once when the run has ended without waiting for its shards, until the returned function is called. */
   onRunEnd: (runId: string, callback: () => void) => () => void;
   /** Epoch milliseconds. */
@@ -91,7 +93,8 @@ export function createShards(options: ShardsOptions): Shards {
 
   async function execute(runId: string, request: ShardRequest): Promise<ShardReply> {
     // A queue may deliver a step that is under way once more: its jobs must not be sent twice for that.
-    const key = `${runId}/${request.group}/${request.jobs[0]?.id}`;
+    const { jobs, group } = request;
+    const key = `${runId}/${group}/${Array.isArray(jobs) ? jobs[0]?.id : jobs.from}`;
     const reply = running.get(key) ?? executeShard(runId, request);
     running.set(key, reply);
     try {
@@ -106,8 +109,9 @@ export function createShards(options: ShardsOptions): Shards {
     const shard: Shard = { runId, request, group };
     try {
       const known = await group.journal.ends();
+      const jobs = await jobsOf(shard);
       const own = await allSettled(
-        request.jobs.map((job) => known.get(job.id) ?? executeInTurn(shard, job)),
+        jobs.map((job) => known.get(job.id) ?? executeInTurn(shard, job)),
       );
       // Another process may have had the shard too: what the journal took first is a job's end.
       const stored = await group.journal.ends();
@@ -125,8 +129,13 @@ export function createShards(options: ShardsOptions): Shards {
     }
   }
 
+  async function jobsOf({ runId, request: { jobs } }: Shard): Promise<readonly ShardJob[]> {
+    if (Array.isArray(jobs)) return jobs;
+    return (await options.input(runId)).jobs.slice(jobs.from, jobs.to);
+  }
+
   /** Executes a job when it has a place, which it keeps until its end is stored. */
-  function executeInTurn(shard: Shard, job: ShardRequest["jobs"][number]): Promise<JobEnd> {
+  function executeInTurn(shard: Shard, job: ShardJob): Promise<JobEnd> {
     const { runId, request, group } = shard;
     return group.slots.run(durations.expected(job), async (slot) => {
       // What the journal cannot take would be executed again anyway.
@@ -147,7 +156,7 @@ export function createShards(options: ShardsOptions): Shards {
     runId: string,
     request: ShardRequest,
     { abort, journal }: Group,
-    job: ShardRequest["jobs"][number],
+    job: ShardJob,
     slot: Slot,
   ): Promise<JobEnd> {
     const startedAt = now();

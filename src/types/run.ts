@@ -137,6 +137,17 @@ export interface RunInput {
   runId?: string;
 }
 
+/**
+ * A `RunInput` as the engine keeps it. Its jobs are one short text, since the engine decodes what it keeps
+ * value by value at each replay of the workflow, and the World copies it with each event.
+ */
+export interface PackedRunInput extends Omit<RunInput, "jobs"> {
+  /** The jobs as JSON, deflated, in base64. */
+  packed: string;
+  /** Number of jobs. */
+  total: number;
+}
+
 /** A run's state. */
 export type RunStateName =
   | "cancelled"

@@ -1,9 +1,18 @@
 import type { JobCounts, JobResult, RunMode, RunnerJob } from "./run.ts";
 
+/** A job with an id that is unique in its run. */
+export type ShardJob = RunnerJob & { id: string };
+
+/** Jobs of the run's own input, from the first to before the last. */
+export interface JobRange {
+  from: number;
+  to: number;
+}
+
 /** Jobs that one durable step executes. Plain data: it crosses the engine's boundary. */
 export interface ShardRequest {
-  /** Jobs with ids that are unique in the run. */
-  jobs: (RunnerJob & { id: string })[];
+  /** Jobs with ids that are unique in the run, or where to find them. */
+  jobs: ShardJob[] | JobRange;
   mode: RunMode;
   /** Number of the fan-out within its run. Its shards share their windows. */
   group: number;

@@ -1,6 +1,6 @@
 import { createRunLists } from "../../src/runtime/run-lists.ts";
 import { createRunService } from "../../src/runtime/run-service.ts";
-import { createRunViews } from "../../src/runtime/run-views.ts";
+import { createRunViews, packInput } from "../../src/runtime/run-views.ts";
 import { embeddedStarts } from "../../src/runtime/starts.ts";
 import type { RunAbout, RunService } from "../../src/types/engine.ts";
 import type { WorkflowEntry } from "../../src/types/manifest.ts";
@@ -43,7 +43,9 @@ export function shardsOf(
   onRunEnd: (runId: string, callback: () => void) => () => void = () => () => undefined,
 ): Shards {
   const runners = { remote, local: remote };
-  return createShards({ journals, runners, durations: createDurations(), onRunEnd });
+  const input = (runId: string): Promise<never> =>
+    Promise.reject(new Error(`${runId} was asked for its input`));
+  return createShards({ journals, runners, durations: createDurations(), input, onRunEnd });
 }
 
 /** What a run's journal comes to. */
@@ -79,7 +81,7 @@ export async function submit(
   const { about, workflowId = runWorkflow.workflowId } = options;
   const outcome = await embeddedStarts(world).start({
     workflowId,
-    args: [{ jobs, mode: "remote" }],
+    args: [await packInput({ jobs, mode: "remote" })],
     ...(about && { about }),
   });
   if (outcome.kind === "conflict") throw new Error("conflict");

@@ -3,7 +3,7 @@ import { OrchestratorError } from "../../core/errors.ts";
 import { endStateOf } from "../../core/run-state.ts";
 import { splitIntoShards } from "../../core/shards.ts";
 import type { Aggregate, FailurePolicy, JobCounts, RunnerJob } from "../../types/run.ts";
-import type { ShardReply, ShardRequest } from "../../types/shard.ts";
+import type { JobRange, ShardJob, ShardReply, ShardRequest } from "../../types/shard.ts";
 import { callStep, inWorkflow } from "./calls.ts";
 import { handle, type LoadBalancerReference, type RegistryReference } from "./references.ts";
 
@@ -24,8 +24,7 @@ export interface FanOutOptions {
 }
 
 /** What a fan-out comes down to for the engine. */
-export interface ShardedRun extends Omit<ShardRequest, "group" | "jobs" | "window"> {
-  jobs: ShardRequest["jobs"];
+export interface ShardedRun extends Omit<ShardRequest, "group" | "window"> {
   concurrency?: number;
 }
 
@@ -94,20 +93,25 @@ export function total(replies: readonly ShardReply[]): JobCounts {
 /** Splits jobs into shards, each of which one step executes; one answer a shard, also for one that failed. */
 export async function runShards({ jobs, concurrency, ...rest }: ShardedRun): Promise<ShardReply[]> {
   const group = groups++;
+  const { from, to } = Array.isArray(jobs) ? { from: 0, to: jobs.length } : jobs;
+  const indices = Array.from({ length: to - from }, (_, index) => from + index);
   return Promise.all(
-    splitIntoShards(jobs, concurrency).map(async (shard) => {
+    splitIntoShards(indices, concurrency).map(async ({ jobs: own, ...shard }) => {
+      const range: JobRange = { from: own[0]!, to: own.at(-1)! + 1 };
+      const part = Array.isArray(jobs) ? jobs.slice(range.from, range.to) : range;
       try {
-        return await callStep<ShardReply>("executeShard", [{ ...rest, ...shard, group }]);
+        return await callStep<ShardReply>("executeShard", [
+          { ...rest, ...shard, jobs: part, group },
+        ]);
       } catch (error) {
-        return failedShard(shard.jobs, error);
+        return failedShard(own.length, Array.isArray(part) ? part : [], error);
       }
     }),
   );
 }
 
 /** A fan-in has to end, whatever became of a shard. */
-function failedShard(jobs: ShardRequest["jobs"], error: unknown): ShardReply {
-  const total = jobs.length;
+function failedShard(total: number, jobs: readonly ShardJob[], error: unknown): ShardReply {
   const message = error instanceof Error ? error.message : String(error);
   return {
     counts: { total, completed: 0, failed: total, timedOut: 0, cancelled: 0, passed: 0 },
@@ -122,7 +126,7 @@ function failedShard(jobs: ShardRequest["jobs"], error: unknown): ShardReply {
  * Jobs whose ids are unique in the run, also when the same ones are fanned out a second time. Outside of a
  * workflow the fan-outs of the process have nothing to do with each other; there the step tells them apart.
  */
-function withIds(jobs: readonly RunnerJob[], group: number): ShardRequest["jobs"] {
+function withIds(jobs: readonly RunnerJob[], group: number): ShardJob[] {
   if (!Array.isArray(jobs)) throw invalid("jobs", "an array", jobs);
   const seen = new Set<string>();
   return jobs.map((job: RunnerJob, index) => {

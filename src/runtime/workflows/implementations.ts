@@ -77,13 +77,16 @@ const fanOuts = new WeakMap<StepExecution, number[]>();
  * steps of the run may have the same ids, and a runner server would answer them from each other.
  */
 function ofStep(execution: StepExecution, request: ShardRequest): ShardRequest {
+  const { jobs } = request;
+  // Only the workflow `run` names its jobs by their place in its own input.
+  if (!Array.isArray(jobs)) return request;
   const groups = fanOuts.get(execution) ?? [];
   fanOuts.set(execution, groups);
   if (!groups.includes(request.group)) groups.push(request.group);
   // Counted in the step, so that it is the same when the step is executed again.
   const ordinal = groups.indexOf(request.group) + 1;
   const suffix = `~${execution.stepId}${ordinal === 1 ? "" : `~${ordinal}`}`;
-  return { ...request, jobs: request.jobs.map((job) => ({ ...job, id: `${job.id}${suffix}` })) };
+  return { ...request, jobs: jobs.map((job) => ({ ...job, id: `${job.id}${suffix}` })) };
 }
 
 /** Failures become data: thrown across the boundary they would lose their type and be retried. */
