@@ -8,7 +8,7 @@ import { closeBrowser } from "../runner/browser.ts";
 import type { LoadBalancerModule, OrchestratorOptions, RegistryModule } from "../types/config.ts";
 import type { Manifest } from "../types/manifest.ts";
 import type { EngineHandlers } from "./engine-world.ts";
-import { createEngine, readEnded } from "./engine.ts";
+import { createEngine, isRunId, readEnded } from "./engine.ts";
 import { createDurations } from "./durations.ts";
 import { createJournals, noJournals } from "./journal.ts";
 import { createLocalMode } from "./local-mode.ts";
@@ -88,7 +88,13 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     installSteps({
       dispatcher,
       shards: createShards({ ...shardParts, journals }),
-      looseShards: createShards({ ...shardParts, journals: noJournals, onRunEnd: () => () => {} }),
+      looseShards: createShards({
+        ...shardParts,
+        journals: noJournals,
+        // A step of the user's belongs to a run, whose end is its end too.
+        onRunEnd: (runId, callback) =>
+          isRunId(runId) ? shardParts.onRunEnd(runId, callback) : () => {},
+      }),
     });
     if (options.healthCheck) {
       health = startHealthCheck({ registry, probe: createHttpProbe(), ...options.healthCheck });
