@@ -73,6 +73,7 @@ export function createShards(options: ShardsOptions): Shards {
 
   function createGroup(runId: string, key: string, deadline: number | undefined): Group {
     const abort = new AbortController();
+    const journal = viewJournal(journals, runId);
     const off = options.onRunEnd(runId, () => abort.abort(cancelled));
     const left = deadline === undefined ? undefined : deadline - now();
     const expire = (): void => abort.abort(timedOut);
@@ -82,9 +83,10 @@ export function createShards(options: ShardsOptions): Shards {
       slots: createSlots(),
       shards: 0,
       abort,
-      journal: viewJournal(journals, runId),
+      journal,
       release() {
         groups.delete(key);
+        journal.close();
         off();
         timer?.stop();
       },
@@ -142,8 +144,7 @@ export function createShards(options: ShardsOptions): Shards {
       if (shard.failure) throw shard.failure.reason;
       const end = await executeJob(runId, request, group, job, slot);
       try {
-        // Once its run has ended, nobody may add to a journal.
-        if (end.type !== "job.cancelled") await journals.append(runId, [end]);
+        await group.journal.end(end);
       } catch (reason) {
         shard.failure = { reason };
         throw reason;
@@ -222,17 +223,26 @@ function startTimer(ms: number, callback: () => void): { stop: () => void } {
   return { stop: () => clearTimeout(timer) };
 }
 
+/** Milliseconds within which progress is journalled. */
+const NOTE_MS = 50;
+
 /** A run's journal as its shards need it: what has ended, read once for all of them. */
 interface JournalView {
   ends(): Promise<ReadonlyMap<string, JobEnd>>;
-  /** Adds an entry that nobody waits for. */
+  /** Adds an entry that nobody waits for, unless its job ends within a moment: its end tells all that it would. */
   note(entry: JournalEntry): void;
+  /** Resolves when a job's end is stored. */
+  end(entry: JobEnd): Promise<void>;
+  close(): void;
 }
 
 function viewJournal(journals: Journals, runId: string): JournalView {
   const ends = new Map<string, JobEnd>();
   let cursor: JournalCursor | undefined;
   let reading: Promise<unknown> = Promise.resolve();
+  const notes = new Map<string, JournalEntry[]>();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
   async function read(): Promise<void> {
     const page = await journals.read(runId, cursor);
     ({ cursor } = page);
@@ -240,6 +250,15 @@ function viewJournal(journals: Journals, runId: string): JournalView {
       if (isJobEnd(entry) && !ends.has(entry.jobId)) ends.set(entry.jobId, entry);
     }
   }
+
+  function flush(): void {
+    timer = undefined;
+    const entries = [...notes.values()].flat();
+    notes.clear();
+    // Progress that is lost is told by the next entry; a journal that cannot be written fails at a job's end.
+    if (entries.length > 0) journals.append(runId, entries).catch(() => undefined);
+  }
+
   return {
     async ends() {
       const turn = reading.then(read, read);
@@ -247,7 +266,17 @@ function viewJournal(journals: Journals, runId: string): JournalView {
       await turn;
       return ends;
     },
-    // Progress that is lost is told by the next entry; a journal that cannot be written fails at a job's end.
-    note: (entry) => void journals.append(runId, [entry]).catch(() => undefined),
+    note(entry) {
+      const own = notes.get(entry.jobId);
+      if (own) own.push(entry);
+      else notes.set(entry.jobId, [entry]);
+      timer ??= setTimeout(flush, NOTE_MS);
+    },
+    async end(entry) {
+      notes.delete(entry.jobId);
+      // Once its run has ended, nobody may add to a journal.
+      if (entry.type !== "job.cancelled") await journals.append(runId, [entry]);
+    },
+    close: () => clearTimeout(timer),
   };
 }
