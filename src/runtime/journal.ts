@@ -7,13 +7,18 @@ export interface JournalCursor {
   page?: string;
   /** Chunks of that page that have been read. */
   seen: number;
+  /** The last of them. */
+  last?: Uint8Array;
 }
 
 /** The journals of runs: append-only, durable, readable by every process on the same World. */
 export interface Journals {
   /** Adds entries, in the order of the calls; resolves when they are stored. */
   append(runId: string, entries: readonly JournalEntry[]): Promise<void>;
-  /** Everything after the cursor, oldest first, and the cursor after it. */
+  /**
+   * Everything after the cursor, oldest first, and the cursor after it; some of what was before it too, where
+   * another process had stored an entry in between.
+   */
   read(
     runId: string,
     cursor?: JournalCursor,
@@ -81,14 +86,19 @@ export function createJournals(world: () => World): Journals {
     append,
     async read(runId, cursor = { seen: 0 }) {
       const entries: JournalEntry[] = [];
-      let { page, seen } = cursor;
+      let { page, seen, last } = cursor;
       for (;;) {
         const options = { limit: PAGE, ...(page !== undefined && { cursor: page }) };
         const chunks = await world().getStreamChunks(streamName(runId), runId, options);
-        for (const { data } of chunks.data.slice(seen)) entries.push(...parse(data));
+        const moved = seen > 0 && last && !equal(last, chunks.data[seen - 1]?.data);
+        for (const { data } of chunks.data.slice(moved ? 0 : seen)) entries.push(...parse(data));
         seen = chunks.data.length;
+        last = chunks.data.at(-1)?.data;
         if (!chunks.hasMore || !chunks.cursor) {
-          return { entries, cursor: { seen, ...(page !== undefined && { page }) } };
+          return {
+            entries,
+            cursor: { seen, ...(page !== undefined && { page }), ...(last && { last }) },
+          };
         }
         page = chunks.cursor;
         seen = 0;
@@ -106,6 +116,10 @@ export const noJournals: Journals = {
 /** The engine names streams so, with the part of the run's id that is its own. */
 function streamName(runId: string): string {
   return `strm_${runId.replace(/^wrun_/, "")}_system_journal`;
+}
+
+function equal(a: Uint8Array, b: Uint8Array | undefined): boolean {
+  return a.length === b?.length && a.every((byte, index) => byte === b[index]);
 }
 
 const decoder = new TextDecoder();
