@@ -16,13 +16,13 @@ export interface Journals {
   /** Adds entries, in the order of the calls; resolves when they are stored. */
   append(runId: string, entries: readonly JournalEntry[]): Promise<void>;
   /**
-   * Everything after the cursor, oldest first, and the cursor after it; some of what was before it too, where
-   * another process had stored an entry in between.
+   * Everything after the cursor, oldest first, and the cursor after it. Where another process had stored
+   * an entry before what was read already, it is `anew`: everything there is.
    */
   read(
     runId: string,
     cursor?: JournalCursor,
-  ): Promise<{ entries: JournalEntry[]; cursor: JournalCursor }>;
+  ): Promise<{ entries: JournalEntry[]; cursor: JournalCursor; anew?: boolean }>;
 }
 
 /**
@@ -82,7 +82,7 @@ export function createJournals(world: () => World): Journals {
     current.then(done, done);
   }
 
-  return {
+  const journals: Journals = {
     append,
     async read(runId, cursor = { seen: 0 }) {
       const entries: JournalEntry[] = [];
@@ -90,8 +90,10 @@ export function createJournals(world: () => World): Journals {
       for (;;) {
         const options = { limit: PAGE, ...(page !== undefined && { cursor: page }) };
         const chunks = await world().getStreamChunks(streamName(runId), runId, options);
-        const moved = seen > 0 && last && !equal(last, chunks.data[seen - 1]?.data);
-        for (const { data } of chunks.data.slice(moved ? 0 : seen)) entries.push(...parse(data));
+        if (seen > 0 && last && !equal(last, chunks.data[seen - 1]?.data)) {
+          return { ...(await journals.read(runId)), anew: true };
+        }
+        for (const { data } of chunks.data.slice(seen)) entries.push(...parse(data));
         seen = chunks.data.length;
         last = chunks.data.at(-1)?.data;
         if (!chunks.hasMore || !chunks.cursor) {
@@ -105,6 +107,7 @@ export function createJournals(world: () => World): Journals {
       }
     },
   };
+  return journals;
 }
 
 /** For jobs of no run: nothing is kept. */
