@@ -94,6 +94,8 @@ export function createRunViews(
   async function read(runId: string, view: CachedView): Promise<void> {
     const page = await journals.read(runId, view.cursor);
     view.cursor = page.cursor;
+    // By the order of the journal, whatever this process saw first: then all processes come to the same.
+    if (page.anew) view.fold = createRunFold(view.input.jobs);
     for (const entry of page.entries) view.fold.apply(entry);
   }
 

@@ -246,6 +246,7 @@ function viewJournal(journals: Journals, runId: string): JournalView {
   async function read(): Promise<void> {
     const page = await journals.read(runId, cursor);
     ({ cursor } = page);
+    if (page.anew) ends.clear();
     for (const entry of page.entries) {
       if (isJobEnd(entry) && !ends.has(entry.jobId)) ends.set(entry.jobId, entry);
     }
