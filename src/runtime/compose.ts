@@ -82,6 +82,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
       runners: { remote: dispatcher.dispatch, local: local.run },
       durations: createDurations(),
       input: views.input,
+      alone: installed.exclusive,
       onRunEnd: (runId: string, callback: () => void) =>
         watchEnd(ends, runId, () => readEnded(world(), runId), callback),
     };

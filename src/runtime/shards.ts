@@ -17,6 +17,11 @@ export interface ShardsOptions {
   durations: Durations;
   /** What a run was started with. */
   input: (runId: string) => Promise<{ jobs: readonly PlannedJob[] }>;
+  /**
+   * Whether all shards of a run are executed in this process: each then has the places of all, also of those
+   * that ended before a restart. Else every shard brings its own.
+   */
+  alone?: boolean;
   /** Calls back once when the run has ended without waiting for its shards, until the returned function is called. */
   onRunEnd: (runId: string, callback: () => void) => () => void;
   /** Epoch milliseconds. */
@@ -53,21 +58,21 @@ interface Shard {
 
 /** Executes shards in this process; those of one fan-out share one window. */
 export function createShards(options: ShardsOptions): Shards {
-  const { journals, runners, durations, now = Date.now } = options;
+  const { journals, runners, durations, alone = false, now = Date.now } = options;
   const groups = new Map<string, Group>();
   /** Shards under way, by the first of their jobs. */
   const running = new Map<string, Promise<ShardReply>>();
 
-  /** The group of a shard, with its window added; the place of a shard that has ended stays for the others. */
-  function join(
-    runId: string,
-    { group: number, window = Infinity, deadline }: ShardRequest,
-  ): Group {
-    const key = `${runId}/${number}`;
-    const group = groups.get(key) ?? createGroup(runId, key, deadline);
-    groups.set(key, group);
+  /** The group of a shard, with its places added; those of a shard that has ended stay for the others. */
+  function join(runId: string, request: ShardRequest): Group {
+    const key = `${runId}/${request.group}`;
+    let group = groups.get(key);
+    if (!group) {
+      groups.set(key, (group = createGroup(runId, key, request.deadline)));
+      if (alone) group.slots.widen(request.concurrency ?? Infinity);
+    }
     group.shards++;
-    group.slots.widen(window);
+    if (!alone) group.slots.widen(request.window ?? Infinity);
     return group;
   }
 
@@ -124,7 +129,7 @@ export function createShards(options: ShardsOptions): Shards {
       };
     } catch (error) {
       // Tried again, it brings its places once more.
-      if (request.window !== undefined) group.slots.widen(-request.window);
+      if (!alone && request.window !== undefined) group.slots.widen(-request.window);
       throw error;
     } finally {
       if (--group.shards === 0) group.release();

@@ -12,6 +12,8 @@ import { stepId } from "./workflows/calls.ts";
 /** A World in use. */
 export interface InstalledWorld {
   world: World;
+  /** Whether no other process can execute its runs. */
+  exclusive: boolean;
   starts: Starts;
   /** Starts the queue and takes up the runs that a crash left; resolves when both are done. */
   start(): Promise<void>;
@@ -42,7 +44,7 @@ export function installWorld(setup: WorldSetup): InstalledWorld {
   process.env.WORKFLOW_TARGET_WORLD = target;
   const { world, start, close } = createTargetWorld(`${dataDir}/world`, engine, ends);
   setWorld(world);
-  return { world, starts: claimStarts(createClaims(dataDir)), start, close };
+  return { world, exclusive: false, starts: claimStarts(createClaims(dataDir)), start, close };
 }
 
 function installEmbedded({ configured, engine, ends, dataDir }: WorldSetup): InstalledWorld {
@@ -63,7 +65,13 @@ function installEmbedded({ configured, engine, ends, dataDir }: WorldSetup): Ins
   world.createQueueHandler(ownQueuePrefix as QueuePrefix, ownQueueHandler());
   world.onRunEnd(({ runId }) => ends.notify(runId));
   setWorld(world);
-  return { world, starts: embeddedStarts(world), start: world.start, close: world.close };
+  return {
+    world,
+    exclusive: true,
+    starts: embeddedStarts(world),
+    start: world.start,
+    close: world.close,
+  };
 }
 
 type QueuePrefix = Parameters<World["createQueueHandler"]>[0];

@@ -21,6 +21,26 @@ test("shards of one fan-out share their windows: the place of one that has ended
   expect(most).toBe(3);
 });
 
+test("in a process of its own a shard has the places of all, also of those that ended before a restart", async () => {
+  const world = await openWorld();
+  const runId = await createRun(world);
+  let now = 0;
+  let most = 0;
+  const executing = async (_job: unknown, { jobId }: { jobId: string }) => {
+    most = Math.max(most, ++now);
+    await sleep(10);
+    now--;
+    return passed(jobId);
+  };
+  const shards = shardsOf(journalsOn(world), executing, undefined, true);
+  const jobs = planned(...Array.from({ length: 20 }, (_, index) => `j${index}`));
+  const last = [jobs.slice(0, 10), jobs.slice(10)].map((part) =>
+    shardOf(part, { window: 1, concurrency: 5 }),
+  );
+  await Promise.all(last.map((shard) => shards.execute(runId, shard)));
+  expect(most).toBe(5);
+});
+
 test("a deadline that has passed ends all jobs unexecuted", async () => {
   const world = await openWorld();
   const runId = await createRun(world);

@@ -41,11 +41,12 @@ export function shardsOf(
   journals: Journals,
   remote: JobRunner,
   onRunEnd: (runId: string, callback: () => void) => () => void = () => () => undefined,
+  alone = false,
 ): Shards {
   const runners = { remote, local: remote };
   const input = (runId: string): Promise<never> =>
     Promise.reject(new Error(`${runId} was asked for its input`));
-  return createShards({ journals, runners, durations: createDurations(), input, onRunEnd });
+  return createShards({ journals, runners, durations: createDurations(), input, onRunEnd, alone });
 }
 
 /** What a run's journal comes to. */

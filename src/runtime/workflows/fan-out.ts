@@ -101,7 +101,13 @@ export async function runShards({ jobs, concurrency, ...rest }: ShardedRun): Pro
       const part = Array.isArray(jobs) ? jobs.slice(range.from, range.to) : range;
       try {
         return await callStep<ShardReply>("executeShard", [
-          { ...rest, ...shard, jobs: part, group },
+          {
+            ...rest,
+            ...shard,
+            ...(concurrency !== undefined && { concurrency }),
+            jobs: part,
+            group,
+          },
         ]);
       } catch (error) {
         return failedShard(own.length, Array.isArray(part) ? part : [], error);
