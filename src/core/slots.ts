@@ -27,8 +27,17 @@ interface Waiter {
  */
 const FIRST = 64;
 
-/** Milliseconds after which it is decided whether twice as many may be in flight. */
+/** Milliseconds after which it is decided whether more may be in flight. */
 const WIDEN_MS = 100;
+
+/** How many more at most. */
+const STEP = 512;
+
+/** Jobs that start in one go: all else of this process waits meanwhile. */
+const GO = 64;
+
+/** Decisions after which more are tried once again, though more brought nothing the last time. */
+const PATIENCE = 10;
 
 /** The time and timers that a window is filled by. */
 export interface Pace {
@@ -48,6 +57,13 @@ export function createSlots({ now, after }: Pace = realPace): Slots {
   /** Jobs that have left their place since it was last decided how many are used. */
   let left = 0;
   let deciding = false;
+  /** Jobs that have begun since the last rest. */
+  let begun = 0;
+  let resting = false;
+  /** The most jobs that have ended in a millisecond. */
+  let best = 0;
+  /** Decisions in a row that left the window as it was. */
+  let held = 0;
   /** From the highest priority to the lowest; those before `first` have started. */
   const waiting: Waiter[] = [];
   let first = 0;
@@ -67,14 +83,15 @@ export function createSlots({ now, after }: Pace = realPace): Slots {
   }
 
   function pump(): void {
-    while (free > 0 && inFlight < opened) {
+    while (free > 0 && inFlight < opened && !resting) {
       const start = next();
       if (!start) return;
+      if (++begun === GO) rest();
       free--;
       inFlight++;
       start();
     }
-    if (free > 0 && !deciding && (returning.length > 0 || first < waiting.length)) {
+    if (free > 0 && !resting && !deciding && (returning.length > 0 || first < waiting.length)) {
       deciding = true;
       left = 0;
       const began = now();
@@ -83,14 +100,27 @@ export function createSlots({ now, after }: Pace = realPace): Slots {
   }
 
   /**
-   * Uses more of the window where jobs take long. Where most ended meanwhile more would be no faster, and where
-   * this process was too busy to look in time, it is itself what they wait for.
+   * Uses more of the window where next to nothing ended, and for as long as more in flight are more that end in
+   * the same time: beyond that, they would only wait for each other.
    */
   function decide(elapsed: number): void {
     deciding = false;
-    const late = elapsed > WIDEN_MS * 1.25;
-    if (left < opened / (late ? 8 : 2)) opened *= 2;
+    const rate = left / elapsed;
+    const more = left < opened / 32 || rate > best * 1.25;
+    best = Math.max(best, rate);
+    held = more ? 0 : held + 1;
+    if (more || held % PATIENCE === 0) opened += Math.min(opened, STEP);
     pump();
+  }
+
+  /** Lets others have their turn. */
+  function rest(): void {
+    resting = true;
+    after(0, () => {
+      resting = false;
+      begun = 0;
+      pump();
+    });
   }
 
   function release(): void {

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { createSlots, type Slots } from "../../src/core/slots.ts";
-import { createClock, settled } from "./clock.ts";
+import { type Clock, createClock, settled } from "./clock.ts";
 
 // The same cases in every run.
 fc.configureGlobal({ seed: 1 });
@@ -181,19 +181,18 @@ test("a wait that fails takes a place again before it is told", async () => {
 /** How many jobs are in flight at each of these milliseconds, in a window without end. */
 async function inFlightAt(
   times: number[],
-  jobMs: (index: number) => number,
-  lateMs = 0,
+  work: (index: number, clock: Clock) => Promise<void>,
 ): Promise<number[]> {
   const clock = createClock(0);
   const slots = createSlots({
     now: clock.now,
-    after: (ms, callback) => void clock.sleep(ms + lateMs).then(callback),
+    after: (ms, callback) => void clock.sleep(ms).then(callback),
   });
   let inFlight = 0;
   for (let index = 0; index < 2000; index++) {
     void slots.run(0, async () => {
       inFlight++;
-      await clock.sleep(jobMs(index));
+      await work(index, clock);
       inFlight--;
     });
   }
@@ -206,24 +205,53 @@ async function inFlightAt(
   return counts;
 }
 
+/** Jobs of one server that does one at a time, each in so many milliseconds. */
+function oneByOne(ms: (index: number) => number): (index: number, clock: Clock) => Promise<void> {
+  let last: Promise<void> = Promise.resolve();
+  return (index, clock) => (last = last.then(() => clock.sleep(ms(index))));
+}
+
 test("a wide window is filled step by step with jobs that take long", async () => {
-  expect(await inFlightAt([0, 99, 100, 200, 300, 400, 500], () => 60_000)).toEqual([
-    64, 64, 128, 256, 512, 1024, 2000,
+  const times = [0, 99, 100, 200, 300, 400, 500, 600];
+  expect(await inFlightAt(times, (_, clock) => clock.sleep(60_000))).toEqual([
+    64, 64, 128, 256, 512, 1024, 1536, 2000,
   ]);
 });
 
-test("jobs that end as fast as they start are not put side by side", async () => {
-  expect(await inFlightAt([0, 100, 200, 500], () => 50)).toEqual([64, 64, 64, 64]);
+test("more are put side by side for as long as more of them end", async () => {
+  const [first, last] = await inFlightAt([90, 310], (_, clock) => clock.sleep(60));
+  expect(first).toBe(64);
+  expect(last).toBeGreaterThanOrEqual(256);
 });
 
-test("a process too busy to look in time puts only jobs side by side that take very long", async () => {
-  const mixed = (index: number): number => (index % 16) * 30 + 35;
-  expect(await inFlightAt([99, 100], mixed)).toEqual([64, 128]);
-  expect(await inFlightAt([99, 150, 300, 450], mixed, 50)).toEqual([64, 64, 64, 64]);
-  expect(await inFlightAt([149, 150], () => 60_000, 50)).toEqual([64, 128]);
+test("no more than 64 start in one go, so that all else of the process has its turn", async () => {
+  const rests: (() => void)[] = [];
+  const slots = createSlots({
+    now: () => 0,
+    after: (ms, callback) => void (ms === 0 && rests.push(callback)),
+  });
+  let started = 0;
+  for (let index = 0; index < 200; index++) void slots.run(0, async () => started++);
+  slots.widen(200);
+  const counts: number[] = [];
+  for (let turn = 0; turn < 5; turn++) {
+    await settled();
+    counts.push(started);
+    rests.shift()?.();
+  }
+  expect(counts).toEqual([64, 128, 192, 200, 200]);
 });
 
-test("what ended long before does not keep a window narrow", async () => {
-  const shortFirst = (index: number): number => (index < 640 ? 50 : 60_000);
-  expect(await inFlightAt([450, 800], shortFirst)).toEqual([64, 256]);
+test("jobs that would only wait for each other are not put side by side", async () => {
+  const times = [90, 190, 990, 1090, 1190];
+  const work = oneByOne(() => 1);
+  // Tried once in the beginning, and then after ten looks.
+  expect(await inFlightAt(times, work)).toEqual([64, 128, 128, 128, 256]);
+});
+
+test("what ended fast before does not keep a window narrow", async () => {
+  const [before, after] = await inFlightAt([390, 800], (index, clock) =>
+    index < 640 ? clock.sleep(20) : clock.sleep(60_000),
+  );
+  expect(after).toBeGreaterThan(before! * 2);
 });
