@@ -4,6 +4,7 @@ import { dirname, join } from "pathe";
 import { OrchestratorBuilder } from "./build/builder.ts";
 import { type InstalledEngine, installEngine } from "./build/engine.ts";
 import { discoverRunners } from "./build/runners.ts";
+import { appTemplate } from "./build/virtual/app.ts";
 import { engineTemplate } from "./build/virtual/engine.ts";
 import { manifestTemplate } from "./build/virtual/manifest.ts";
 import { optionsTemplate } from "./build/virtual/options.ts";
@@ -39,6 +40,7 @@ const orchestrator: NitroModule = {
     });
     bundleRuntime(nitro);
     const { virtual, handlers, plugins } = nitro.options;
+    virtual["#orchestrator/virtual/app"] = appTemplate(runtimeFile("app"));
     virtual["#orchestrator/virtual/engine"] = engineTemplate(engine.handlers);
     virtual["#orchestrator/virtual/options"] = optionsTemplate(mounted(options, baseURL));
     virtual["#orchestrator/virtual/manifest"] = manifestTemplate(builder.outfile, dev);

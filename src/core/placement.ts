@@ -57,6 +57,8 @@ export interface Placement {
   ): Promise<SelectedServer>;
   /** Takes a place where there is room now. */
   selectNow(options: SelectOptions): Promise<SelectedServer | undefined>;
+  /** Takes over the place held on that very server, else takes one there; undefined where it has none by now. */
+  resume(server: SelectedServer): Promise<SelectedServer | undefined>;
   /** Takes over the place held on that very server, else takes one there, else selects in its region. */
   claim(server: { id: string; leaseId?: string }, options?: SelectOptions): Promise<SelectedServer>;
 }
@@ -65,6 +67,8 @@ export interface Placement {
 export function createPlacement(options: PlacementOptions): Placement {
   const { registry, leases, now, random } = options;
   const lines = createLines();
+  /** Those who wait for the same servers, and when a patient one of them last saw one that lives. */
+  const crowds = new Map<string, { size: number; livedAt: number }>();
 
   function list(region?: string): Promise<ServerStatus[]> {
     return registry.list(region === undefined ? undefined : { region });
@@ -125,23 +129,32 @@ export function createPlacement(options: PlacementOptions): Placement {
     wanted: SelectOptions,
     key: string,
   ): Promise<SelectedServer> {
-    let deadline = now() + options.wait;
+    const joinedAt = now();
     const place = lines.join(key);
+    const crowd = crowds.get(key) ?? { size: 0, livedAt: 0 };
+    crowds.set(key, crowd);
+    crowd.size++;
     let told = !wanted.onWait;
+    const tell = async (servers: readonly ServerStatus[]): Promise<void> => {
+      if (told || servers.length === 0) return;
+      told = true;
+      wanted.onWait?.((await unavailable(servers, wanted)).message);
+    };
     try {
+      // Also from the back of the line, where it may be long until a turn.
+      const seen = told ? [] : await candidates(ids, wanted);
+      if (!counted(seen).some((server) => mayWork(server) && hasRoom(server))) await tell(seen);
       // Who came before gives up before I would: all wait equally long.
       await firstOf(wanted.signal, () => place.turn);
       for (;;) {
         wanted.signal?.throwIfAborted();
         const servers = await candidates(ids, wanted);
         const server = take(servers, wanted);
+        if (wanted.patient && (server || counted(servers).some(mayWork))) crowd.livedAt = now();
         if (server) return server;
-        if (wanted.patient && counted(servers).some(mayWork)) deadline = now() + options.wait;
-        const left = deadline - now();
-        if (!told && servers.length > 0) {
-          told = true;
-          wanted.onWait?.((await unavailable(servers, wanted)).message);
-        }
+        // Servers that are down are given the whole wait, however long they were merely full before.
+        const left = Math.max(joinedAt, crowd.livedAt) + options.wait - now();
+        await tell(servers);
         if (servers.length === 0 || left <= 0) throw await unavailable(servers, wanted);
         await firstOf(
           wanted.signal,
@@ -151,6 +164,7 @@ export function createPlacement(options: PlacementOptions): Placement {
       }
     } finally {
       place.leave();
+      if (--crowd.size === 0) crowds.delete(key);
     }
   }
 
@@ -180,6 +194,11 @@ export function createPlacement(options: PlacementOptions): Placement {
     select,
     async selectNow(wanted) {
       return take(await candidates(undefined, wanted), wanted);
+    },
+    async resume({ id, leaseId, region }) {
+      const server = (await list(region)).find((one) => one.id === id);
+      if (!server) leases.release(leaseId);
+      return server && occupy(server, leaseId);
     },
     async claim({ id, leaseId }, wanted) {
       const servers = await list();

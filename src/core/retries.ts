@@ -64,12 +64,27 @@ export function createRetries(options: RetriesOptions): RunJob {
     return placement.select(undefined, full ? untried : select);
   }
 
+  /**
+   * Waits for a server while others go on. The turn after it may come late: by then the place can be
+   * another's, or the server down.
+   */
+  async function waitAside(
+    aside: NonNullable<ExecuteContext["aside"]>,
+    select: () => Promise<SelectedServer>,
+  ): Promise<SelectedServer> {
+    for (;;) {
+      const server = await placement.resume(await aside(select));
+      if (server) return server;
+    }
+  }
+
   /** The server of a job that was given none. */
   async function firstServer(
     select: SelectOptions,
     aside: NonNullable<ExecuteContext["aside"]>,
   ): Promise<SelectedServer> {
-    return (await placement.selectNow(select)) ?? aside(() => placement.select(undefined, select));
+    const now = await placement.selectNow(select);
+    return now ?? waitAside(aside, () => placement.select(undefined, select));
   }
 
   return async (given, job, { runId, jobId, signal, onWait, aside = (wait) => wait() }) => {
@@ -98,8 +113,8 @@ export function createRetries(options: RetriesOptions): RunJob {
       if (!error.retryable || number >= execution.attempts) throw failure(jobId, attempts, error);
       const { region } = server;
       try {
-        const next = { region, key, signal, onWait };
-        server = await aside(() => nextServer(next, attempts, error.retryAfter));
+        const next = { region, key, signal, onWait, patient: !given };
+        server = await waitAside(aside, () => nextServer(next, attempts, error.retryAfter));
       } catch (cause) {
         throw noFurtherServer(cause) ? failure(jobId, attempts, error, cause.message) : cause;
       }

@@ -7,7 +7,7 @@ import { addDocsRoutes, type DocsRouteOptions } from "./routes/docs.ts";
 import { addRoutes } from "./routes/paths.ts";
 
 /** What the API is served from. */
-export interface OrchestratorHandlerOptions {
+export interface ApiOptions {
   /** Where it is mounted, such as `/api/orchestrator`. */
   route: string;
   engine: RunEngine;
@@ -36,12 +36,10 @@ function assertDecodable({ url }: Request): void {
 }
 
 /** Answers a request; never rejects. */
-export type OrchestratorHandler = (request: Request) => Promise<Response>;
+export type ApiHandler = (request: Request) => Promise<Response>;
 
 /** The HTTP API as a function from request to response. */
-export function createOrchestratorHandler(
-  options: OrchestratorHandlerOptions,
-): OrchestratorHandler {
+export function createApi(options: ApiOptions): ApiHandler {
   const app = new H3({ silent: true });
   addDocsRoutes(app, options);
   addRoutes(app, options);

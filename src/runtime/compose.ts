@@ -3,12 +3,12 @@ import { startHealthCheck, type HealthCheck } from "../core/health-check.ts";
 import { createLeases } from "../core/leases.ts";
 import { previewServers } from "../core/preview.ts";
 import { createHttpExecutor, createHttpProbe } from "../executors/http.ts";
-import { createOrchestratorHandler, type OrchestratorHandler } from "../http/app.ts";
+import { type ApiHandler, createApi } from "../http/app.ts";
 import { closeBrowser } from "../runner/browser.ts";
 import type { LoadBalancerModule, OrchestratorOptions, RegistryModule } from "../types/config.ts";
 import type { Manifest } from "../types/manifest.ts";
 import type { EngineHandlers } from "./engine-world.ts";
-import { createEngine, readEnded } from "./engine.ts";
+import { createEngine, isRunId, readEnded } from "./engine.ts";
 import { createDurations } from "./durations.ts";
 import { createJournals, noJournals } from "./journal.ts";
 import { createLocalMode } from "./local-mode.ts";
@@ -24,7 +24,9 @@ import { installWorld } from "./world.ts";
 
 /** A server's API and its life. */
 export interface OrchestratorContext {
-  handler: OrchestratorHandler;
+  handler: ApiHandler;
+  /** The same API below another route. */
+  handlerAt(route: string): ApiHandler;
   /** Starts the World and takes up the runs that a crash left; rejects if it cannot. */
   start(): Promise<void>;
   /** Answers all who wait for a run's end, so that they do not hold up the server's own. */
@@ -80,13 +82,20 @@ export function compose(parts: CompositionParts): OrchestratorContext {
       runners: { remote: dispatcher.dispatch, local: local.run },
       durations: createDurations(),
       input: views.input,
+      alone: installed.exclusive,
       onRunEnd: (runId: string, callback: () => void) =>
         watchEnd(ends, runId, () => readEnded(world(), runId), callback),
     };
     installSteps({
       dispatcher,
       shards: createShards({ ...shardParts, journals }),
-      looseShards: createShards({ ...shardParts, journals: noJournals, onRunEnd: () => () => {} }),
+      looseShards: createShards({
+        ...shardParts,
+        journals: noJournals,
+        // A step of the user's belongs to a run, whose end is its end too.
+        onRunEnd: (runId, callback) =>
+          isRunId(runId) ? shardParts.onRunEnd(runId, callback) : () => {},
+      }),
     });
     if (options.healthCheck) {
       health = startHealthCheck({ registry, probe: createHttpProbe(), ...options.healthCheck });
@@ -104,15 +113,12 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     preview: async (mode, jobs) =>
       mode === "local" ? local.preview(jobs) : previewServers(jobs, servers!),
   });
+  const injected = { registry: getDefaultRegistry(), loadBalancer: getDefaultLoadBalancer() };
+  const handlerAt = (route: string): ApiHandler =>
+    createApi({ route, engine, runs, manifest, runners: local.runners, injected });
   return {
-    handler: createOrchestratorHandler({
-      route: options.route,
-      engine,
-      runs,
-      manifest,
-      runners: local.runners,
-      injected: { registry: getDefaultRegistry(), loadBalancer: getDefaultLoadBalancer() },
-    }),
+    handler: handlerAt(options.route),
+    handlerAt,
     start,
     stopWaiting: () => closing.abort(),
     async close() {

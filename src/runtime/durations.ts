@@ -3,7 +3,7 @@ import type { RunnerResult } from "../types/runner.ts";
 
 /** How long runners took when they last ran. */
 export interface Durations {
-  /** Milliseconds a job will take, as far as its runners are known; 0 for one that is not. */
+  /** Milliseconds a job will take, as far as its runners are known; 0 for one that is not, or is no valid job. */
   expected(job: RunnerJob): number;
   record(job: RunnerJob, results: readonly RunnerResult[]): void;
 }
@@ -18,8 +18,11 @@ export function createDurations(): Durations {
   return {
     expected(job) {
       let sum = 0;
-      for (const runner of job.runners) {
-        sum += known.get(keyOf(typeof runner === "string" ? runner : runner.name, job)) ?? 0;
+      // A workflow's jobs are validated one by one, when each is executed.
+      const runners = Array.isArray(job.runners) ? job.runners : [];
+      for (const runner of runners as (RunnerJob["runners"][number] | null)[]) {
+        const name = typeof runner === "string" ? runner : runner?.name;
+        sum += known.get(keyOf(String(name), job)) ?? 0;
       }
       return sum;
     },

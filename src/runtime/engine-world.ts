@@ -6,7 +6,8 @@ export type World = ReturnType<typeof createWorld>;
 
 /** What delivers the queue's messages to the engine. */
 export interface EngineHandlers {
-  flow: EngineHandler;
+  /** Absent where there are no workflows but our own; messages for others then wait for who has them. */
+  flow?: EngineHandler;
   step: EngineHandler;
 }
 

@@ -7,17 +7,22 @@ export interface JournalCursor {
   page?: string;
   /** Chunks that have been read from there. */
   seen: number;
+  /** The last of them. */
+  last?: Uint8Array;
 }
 
 /** The journals of runs: append-only, durable, readable by every process on the same World. */
 export interface Journals {
   /** Adds entries, in the order of the calls; resolves when they are stored. */
   append(runId: string, entries: readonly JournalEntry[]): Promise<void>;
-  /** Everything after the cursor, oldest first, and the cursor after it. */
+  /**
+   * Everything after the cursor, oldest first, and the cursor after it. Where another process had stored
+   * an entry before what was read already, it is `anew`: everything there is.
+   */
   read(
     runId: string,
     cursor?: JournalCursor,
-  ): Promise<{ entries: JournalEntry[]; cursor: JournalCursor }>;
+  ): Promise<{ entries: JournalEntry[]; cursor: JournalCursor; anew?: boolean }>;
 }
 
 /** Chunks that are read at a time. */
@@ -74,27 +79,36 @@ export function createJournals(world: () => World): Journals {
     current.then(done, done);
   }
 
-  return {
+  const journals: Journals = {
     append,
     async read(runId, cursor = { seen: 0 }) {
       const entries: JournalEntry[] = [];
-      let { page, seen } = cursor;
+      let { page, seen, last } = cursor;
       for (;;) {
         // A World has no cursor for the end of what there is: what was read last is read again, and only if
         // there is more behind it, that is gone on to.
         const options = { limit: seen || PAGE, ...(page !== undefined && { cursor: page }) };
         const chunks = await world().getStreamChunks(streamName(runId), runId, options);
-        for (const { data } of chunks.data.slice(seen))
-          for (const one of parse(data)) entries.push(one);
+        if (seen > 0 && last && !equal(last, chunks.data[seen - 1]?.data)) {
+          return { ...(await journals.read(runId)), anew: true };
+        }
+        for (const { data } of chunks.data.slice(seen)) {
+          for (const entry of parse(data)) entries.push(entry);
+        }
         seen = chunks.data.length;
+        last = chunks.data.at(-1)?.data;
         if (!chunks.hasMore || !chunks.cursor) {
-          return { entries, cursor: { seen, ...(page !== undefined && { page }) } };
+          return {
+            entries,
+            cursor: { seen, ...(page !== undefined && { page }), ...(last && { last }) },
+          };
         }
         page = chunks.cursor;
         seen = 0;
       }
     },
   };
+  return journals;
 }
 
 /** For jobs of no run: nothing is kept. */
@@ -106,6 +120,10 @@ export const noJournals: Journals = {
 /** The engine names streams so, with the part of the run's id that is its own. */
 function streamName(runId: string): string {
   return `strm_${runId.replace(/^wrun_/, "")}_system_journal`;
+}
+
+function equal(a: Uint8Array, b: Uint8Array | undefined): boolean {
+  return a.length === b?.length && a.every((byte, index) => byte === b[index]);
 }
 
 const decoder = new TextDecoder();

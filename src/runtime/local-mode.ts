@@ -1,3 +1,5 @@
+import { onAbort } from "../core/abort.ts";
+import { OrchestratorError } from "../core/errors.ts";
 import { failureMessage } from "../core/job-ends.ts";
 import type { Preview } from "../core/preview.ts";
 import { createLocalExecutor } from "../executors/local.ts";
@@ -33,15 +35,18 @@ export function createLocalMode(options: {
     runners: [...catalog.values()],
     async run(job, { runId, jobId, signal }) {
       const startedAt = Date.now();
-      const { results } = await executor.execute({
-        server: { id: LOCAL, url: "", region: job.region ?? "" },
-        job,
-        runId,
-        idempotencyKey: `${runId}/${jobId}`,
-        attempt: 1,
-        timeout: Infinity,
-        ...(signal && { signal }),
-      });
+      const limit = limitTime(jobId, job.timeout, signal);
+      const { results } = await executor
+        .execute({
+          server: { id: LOCAL, url: "", region: job.region ?? "" },
+          job,
+          runId,
+          idempotencyKey: `${runId}/${jobId}`,
+          attempt: 1,
+          timeout: job.timeout ?? Infinity,
+          signal: limit.signal,
+        })
+        .finally(limit.clear);
       const durationMs = Date.now() - startedAt;
       return {
         jobId,
@@ -69,5 +74,29 @@ export function createLocalMode(options: {
           ),
         ),
       ),
+  };
+}
+
+/** A signal that aborts with the run's, and when the job's own time is up. */
+function limitTime(
+  jobId: string,
+  timeout: number | undefined,
+  outer: AbortSignal | undefined,
+): { signal: AbortSignal; clear: () => void } {
+  const abort = new AbortController();
+  const off = onAbort(outer, () => abort.abort(outer?.reason));
+  const expire = (): void =>
+    abort.abort(
+      new OrchestratorError("SERVER_TIMEOUT", `Job ${jobId} did not end within ${timeout} ms`),
+    );
+  // A time longer than a timer can wait is none.
+  const limited = timeout !== undefined && timeout < 2 ** 31;
+  const timer = limited ? setTimeout(expire, timeout) : undefined;
+  return {
+    signal: abort.signal,
+    clear() {
+      off();
+      clearTimeout(timer);
+    },
   };
 }

@@ -20,11 +20,15 @@ export function ownQueueHandler(): QueueHandler {
 }
 
 /** The engine's handlers with the package's own workflows beside the app's, for a World that delivers requests. */
-export function withOwnWorkflows({ flow, step }: EngineHandlers, world: World): EngineHandlers {
+export function withOwnWorkflows(
+  { flow, step }: EngineHandlers,
+  world: World,
+): Required<EngineHandlers> {
   const own = entrypoint((prefix, handler) => world.createQueueHandler(prefix, handler));
   const either: EngineHandler = (event) => {
     const queue = event.req.headers.get("x-vqs-queue-name");
-    return queue?.startsWith(ownQueuePrefix) ? own(event.req) : flow(event);
+    if (queue?.startsWith(ownQueuePrefix)) return own(event.req);
+    return flow ? flow(event) : Promise.resolve(new Response(null, { status: 503 }));
   };
   return { flow: either, step };
 }

@@ -40,12 +40,18 @@ export function createRunService(options: RunServiceOptions): RunService {
   async function look(id: string): Promise<{ view: RunView; facts: RunFacts } | undefined> {
     const run = await find(id);
     if (!run) return undefined;
-    const view = await views.current(run.runId);
+    let view = await views.current(run.runId);
     const facts = factsOf(run);
-    // What the run's end cut off has no end of its own in the journal.
     const { state, completedAt = Date.now(), error } = facts;
-    if (run.status === "failed") view.fold.end("failed", completedAt, error);
+    if (run.status === "completed" && hasUnended(view)) {
+      // Of two processes that write a journal, one's entry may be stored before what was read of the other's.
+      views.forget(run.runId);
+      view = await views.current(run.runId);
+    }
+    if (!hasUnended(view)) return { view, facts };
+    // What the run's end cut off, or its journal could not take, has no end of its own there.
     if (state === "cancelled") view.fold.end("cancelled", completedAt, "The run was cancelled");
+    else if (state !== "queued" && state !== "running") view.fold.end("failed", completedAt, error);
     return { view, facts };
   }
 
@@ -92,6 +98,11 @@ export function createRunService(options: RunServiceOptions): RunService {
     list: lists.list,
     engineId: async (id) => (await find(id))?.runId,
   };
+}
+
+/** Whether a job has no end in the journal, as far as it is read. */
+function hasUnended({ fold: { counts } }: RunView): boolean {
+  return counts.completed + counts.failed + counts.cancelled < counts.total;
 }
 
 function planSteps(

@@ -21,6 +21,8 @@ export interface RunViews {
   current(runId: string): Promise<RunView>;
   /** What a run was started with. */
   input(runId: string): Promise<RunInput>;
+  /** Has the next look at a run read its journal from the start. */
+  forget(runId: string): void;
   /** Spares the first look the reading of what a run is known to have been started with. */
   started(runId: string, input: RunInput): void;
 }
@@ -32,31 +34,59 @@ const deflate = promisify<string, object, Buffer>(deflateRaw);
 const inflate = promisify<Buffer, Buffer>(inflateRaw);
 
 /** Makes views over a World and its journals. */
-export function createRunViews(world: () => World, journals: Journals): RunViews {
-  const views = new Map<string, Promise<CachedView>>();
+export function createRunViews(
+  world: () => World,
+  journals: Journals,
+  maxJobs: number = MAX_JOBS,
+): RunViews {
+  const views = new Map<string, Entry>();
   let jobs = 0;
 
-  async function load(runId: string, known?: RunInput): Promise<CachedView> {
-    const input = known ?? (await inputOf(await world().runs.get(runId)));
-    const view = { input, fold: createRunFold(input.jobs), reading: Promise.resolve() };
-    jobs += input.jobs.length;
-    for (const [oldest, cached] of views) {
-      if (jobs <= MAX_JOBS || oldest === runId) break;
-      views.delete(oldest);
-      jobs -= (await cached.catch(() => undefined))?.input.jobs.length ?? 0;
+  function entryOf(runId: string, known?: RunInput): Entry {
+    const entry: Entry = {
+      jobs: 0,
+      view: load(runId, known, (count) => makeRoom(runId, entry, count)),
+    };
+    return entry;
+  }
+
+  async function load(
+    runId: string,
+    known: RunInput | undefined,
+    onLoad: (jobs: number) => void,
+  ): Promise<CachedView> {
+    // Also what is known is counted only once its entry stands among the others.
+    const input = await (known ?? world().runs.get(runId).then(inputOf));
+    onLoad(input.jobs.length);
+    return { input, fold: createRunFold(input.jobs), reading: Promise.resolve() };
+  }
+
+  /** Counts a view's jobs, and forgets others for them; without waiting, since others do the same meanwhile. */
+  function makeRoom(runId: string, entry: Entry, count: number): void {
+    if (views.get(runId) !== entry) return;
+    entry.jobs = count;
+    jobs += count;
+    for (const [other, { jobs: counted }] of views) {
+      if (jobs <= maxJobs) return;
+      // What is being loaded has no jobs yet.
+      if (other !== runId && counted > 0) forget(other);
     }
-    return view;
+  }
+
+  function forget(runId: string): void {
+    jobs -= views.get(runId)?.jobs ?? 0;
+    views.delete(runId);
   }
 
   async function cached(runId: string): Promise<CachedView> {
-    const view = views.get(runId) ?? load(runId);
+    const entry = views.get(runId) ?? entryOf(runId);
     // Put at the end, which is the place of the newest.
     views.delete(runId);
-    views.set(runId, view);
+    views.set(runId, entry);
     try {
-      return await view;
+      return await entry.view;
     } catch (error) {
-      if (views.get(runId) === view) views.delete(runId);
+      if (views.get(runId) === entry) forget(runId);
       throw error;
     }
   }
@@ -64,6 +94,8 @@ export function createRunViews(world: () => World, journals: Journals): RunViews
   async function read(runId: string, view: CachedView): Promise<void> {
     const page = await journals.read(runId, view.cursor);
     view.cursor = page.cursor;
+    // By the order of the journal, whatever this process saw first: then all processes come to the same.
+    if (page.anew) view.fold = createRunFold(view.input.jobs);
     for (const entry of page.entries) view.fold.apply(entry);
   }
 
@@ -77,10 +109,18 @@ export function createRunViews(world: () => World, journals: Journals): RunViews
       return view;
     },
     input: async (runId) => (await cached(runId)).input,
+    forget,
     started(runId, input) {
-      if (!views.has(runId)) views.set(runId, load(runId, input));
+      if (!views.has(runId)) views.set(runId, entryOf(runId, input));
     },
   };
+}
+
+/** A view in the cache. */
+interface Entry {
+  view: Promise<CachedView>;
+  /** How many jobs it counts for; 0 until it is loaded. */
+  jobs: number;
 }
 
 /** A view with how far its journal has been read. */

@@ -33,8 +33,9 @@ export async function createRegistry(
   if (registry.type === "env" && env.ORCHESTRATOR_REGISTRY) {
     path = "ORCHESTRATOR_REGISTRY";
     registry = parseRegistry(parseVariable(env.ORCHESTRATOR_REGISTRY), path);
-    module = await importModule<RegistryModule>(registry);
+    module = undefined;
   }
+  module ??= await importModule<RegistryModule>(registry);
   if (registry.type === "module") return assertRegistry(await instance(module), path);
   return new InMemoryServerRegistry({
     servers: serversOf(registry, env),
@@ -58,8 +59,9 @@ export async function createBalancer(
   if (loadBalancer.type === "env" && env.ORCHESTRATOR_LOAD_BALANCER) {
     path = "ORCHESTRATOR_LOAD_BALANCER";
     loadBalancer = parseLoadBalancer(parseVariable(env.ORCHESTRATOR_LOAD_BALANCER), path);
-    module = await importModule<LoadBalancerModule>(loadBalancer);
+    module = undefined;
   }
+  module ??= await importModule<LoadBalancerModule>(loadBalancer);
   if (loadBalancer.type === "module") return assertBalancer(await instance(module), path);
   return createLoadBalancer(loadBalancer.type === "env" ? "least-load" : loadBalancer.type);
 }

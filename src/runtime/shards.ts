@@ -17,6 +17,11 @@ export interface ShardsOptions {
   durations: Durations;
   /** What a run was started with. */
   input: (runId: string) => Promise<{ jobs: readonly PlannedJob[] }>;
+  /**
+   * Whether all shards of a run are executed in this process: each then has the places of all, also of those
+   * that ended before a restart. Else every shard brings its own.
+   */
+  alone?: boolean;
   /** Calls back once when the run has ended without waiting for its shards, until the returned function is called. */
   onRunEnd: (runId: string, callback: () => void) => () => void;
   /** Epoch milliseconds. */
@@ -42,21 +47,32 @@ interface Group {
   release: () => void;
 }
 
+/** A shard under way. */
+interface Shard {
+  runId: string;
+  request: ShardRequest;
+  group: Group;
+  /** Why the journal could not be written. */
+  failure?: { reason: unknown };
+}
+
 /** Executes shards in this process; those of one fan-out share one window. */
 export function createShards(options: ShardsOptions): Shards {
-  const { journals, runners, durations, now = Date.now } = options;
+  const { journals, runners, durations, alone = false, now = Date.now } = options;
   const groups = new Map<string, Group>();
+  /** Shards under way, by the first of their jobs. */
+  const running = new Map<string, Promise<ShardReply>>();
 
-  /** The group of a shard, with its window added; the place of a shard that has ended stays for the others. */
-  function join(
-    runId: string,
-    { group: number, window = Infinity, deadline }: ShardRequest,
-  ): Group {
-    const key = `${runId}/${number}`;
-    const group = groups.get(key) ?? createGroup(runId, key, deadline);
-    groups.set(key, group);
+  /** The group of a shard, with its places added; those of a shard that has ended stay for the others. */
+  function join(runId: string, request: ShardRequest): Group {
+    const key = `${runId}/${request.group}`;
+    let group = groups.get(key);
+    if (!group) {
+      groups.set(key, (group = createGroup(runId, key, request.deadline)));
+      if (alone) group.slots.widen(request.concurrency ?? Infinity);
+    }
     group.shards++;
-    group.slots.widen(window);
+    if (!alone) group.slots.widen(request.window ?? Infinity);
     return group;
   }
 
@@ -83,37 +99,61 @@ export function createShards(options: ShardsOptions): Shards {
   }
 
   async function execute(runId: string, request: ShardRequest): Promise<ShardReply> {
+    // A queue may deliver a step that is under way once more: its jobs must not be sent twice for that.
+    const { jobs, group } = request;
+    const key = `${runId}/${group}/${Array.isArray(jobs) ? jobs[0]?.id : jobs.from}`;
+    const reply = running.get(key) ?? executeShard(runId, request);
+    running.set(key, reply);
+    try {
+      return await reply;
+    } finally {
+      if (running.get(key) === reply) running.delete(key);
+    }
+  }
+
+  async function executeShard(runId: string, request: ShardRequest): Promise<ShardReply> {
     const group = join(runId, request);
+    const shard: Shard = { runId, request, group };
     try {
       const known = await group.journal.ends();
-      const jobs = await jobsOf(runId, request);
-      const ends = await Promise.all(
-        jobs.map((job) => known.get(job.id) ?? executeInTurn(runId, request, group, job)),
+      const jobs = await jobsOf(shard);
+      const own = await allSettled(
+        jobs.map((job) => known.get(job.id) ?? executeInTurn(shard, job)),
       );
+      // Another process may have had the shard too: what the journal took first is a job's end.
+      const stored = await group.journal.ends();
+      const ends = own.map((end) => stored.get(end.jobId) ?? end);
       return {
         counts: countEnds(ends),
         ...(request.collect && { outcomes: ends.map(outcomeOf) }),
       };
+    } catch (error) {
+      // Tried again, it brings its places once more.
+      if (!alone && request.window !== undefined) group.slots.widen(-request.window);
+      throw error;
     } finally {
       if (--group.shards === 0) group.release();
     }
   }
 
-  async function jobsOf(runId: string, { jobs }: ShardRequest): Promise<readonly ShardJob[]> {
+  async function jobsOf({ runId, request: { jobs } }: Shard): Promise<readonly ShardJob[]> {
     if (Array.isArray(jobs)) return jobs;
     return (await options.input(runId)).jobs.slice(jobs.from, jobs.to);
   }
 
   /** Executes a job when it has a place, which it keeps until its end is stored. */
-  function executeInTurn(
-    runId: string,
-    request: ShardRequest,
-    group: Group,
-    job: ShardJob,
-  ): Promise<JobEnd> {
+  function executeInTurn(shard: Shard, job: ShardJob): Promise<JobEnd> {
+    const { runId, request, group } = shard;
     return group.slots.run(durations.expected(job), async (slot) => {
+      // What the journal cannot take would be executed again anyway.
+      if (shard.failure) throw shard.failure.reason;
       const end = await executeJob(runId, request, group, job, slot);
-      await group.journal.end(end);
+      try {
+        await group.journal.end(end);
+      } catch (reason) {
+        shard.failure = { reason };
+        throw reason;
+      }
       return end;
     });
   }
@@ -141,6 +181,8 @@ export function createShards(options: ShardsOptions): Shards {
         },
         onWait: (reason) => note({ type: "job.waiting", jobId: job.id, at: now(), reason }),
       });
+      // The run's record says that the job was cut off, and so must its end, however late the answer came.
+      if (abort.signal.reason === cancelled) abort.signal.throwIfAborted();
       durations.record(job, result.results);
       return {
         type: "job.completed",
@@ -158,6 +200,12 @@ export function createShards(options: ShardsOptions): Shards {
   }
 
   return { execute };
+}
+
+/** What all come to; rejects when one does, but not before all have settled. */
+async function allSettled<T>(promises: readonly (Promise<T> | T)[]): Promise<T[]> {
+  await Promise.allSettled(promises);
+  return Promise.all(promises);
 }
 
 /** How a job ends that was cut off. */
@@ -203,6 +251,7 @@ function viewJournal(journals: Journals, runId: string): JournalView {
   async function read(): Promise<void> {
     const page = await journals.read(runId, cursor);
     ({ cursor } = page);
+    if (page.anew) ends.clear();
     for (const entry of page.entries) {
       if (isJobEnd(entry) && !ends.has(entry.jobId)) ends.set(entry.jobId, entry);
     }

@@ -7,10 +7,13 @@ import { createTargetWorld } from "./target-world.ts";
 import { type EngineHandlers, queuePrefixes, type World } from "./engine-world.ts";
 import { ownQueueHandler, ownQueuePrefix } from "./own-workflows.ts";
 import type { RunEnds } from "./run-ends.ts";
+import { stepId } from "./workflows/calls.ts";
 
 /** A World in use. */
 export interface InstalledWorld {
   world: World;
+  /** Whether no other process can execute its runs. */
+  exclusive: boolean;
   starts: Starts;
   /** Starts the queue and takes up the runs that a crash left; resolves when both are done. */
   start(): Promise<void>;
@@ -41,7 +44,7 @@ export function installWorld(setup: WorldSetup): InstalledWorld {
   process.env.WORKFLOW_TARGET_WORLD = target;
   const { world, start, close } = createTargetWorld(`${dataDir}/world`, engine, ends);
   setWorld(world);
-  return { world, starts: claimStarts(createClaims(dataDir)), start, close };
+  return { world, exclusive: false, starts: claimStarts(createClaims(dataDir)), start, close };
 }
 
 function installEmbedded({ configured, engine, ends, dataDir }: WorldSetup): InstalledWorld {
@@ -50,20 +53,32 @@ function installEmbedded({ configured, engine, ends, dataDir }: WorldSetup): Ins
     ...(configured.type === "embedded" && { retention: configured.retention }),
   });
   for (const kind of ["flow", "step"] as const) {
-    const prefix = queuePrefixes[kind];
-    const handler = standInHandlers().get(prefix);
+    const entry = engine[kind];
+    if (!entry) continue;
+    const handler = standInHandlers().get(queuePrefixes[kind]);
+    // Without the app's workflows, their steps are left to a process that has them too.
+    const prefix = engine.flow ? queuePrefixes[kind] : (ownStepPrefix as QueuePrefix);
     if (handler) world.createQueueHandler(prefix, handler);
     // Dev has no stand-in, and its handlers load the newest build with each message.
-    else world.registerHandler(prefix, (req) => engine[kind]({ req }), { always: true });
+    else world.registerHandler(prefix, (req) => entry({ req }), { always: true });
   }
   world.createQueueHandler(ownQueuePrefix as QueuePrefix, ownQueueHandler());
   world.onRunEnd(({ runId }) => ends.notify(runId));
   setWorld(world);
-  return { world, starts: embeddedStarts(world), start: world.start, close: world.close };
+  return {
+    world,
+    exclusive: true,
+    starts: embeddedStarts(world),
+    start: world.start,
+    close: world.close,
+  };
 }
 
 type QueuePrefix = Parameters<World["createQueueHandler"]>[0];
 type QueueHandler = Parameters<World["createQueueHandler"]>[1];
+
+/** Queues of the package's own steps start so. */
+const ownStepPrefix = `${queuePrefixes.step}${stepId("executeShard").replace(/[^/]+$/, "")}`;
 
 /** The engine's own handlers, which the build's stand-in for the World has kept. */
 function standInHandlers(): Map<string, QueueHandler> {

@@ -16,8 +16,10 @@ export interface ShardRequest {
   mode: RunMode;
   /** Number of the fan-out within its run. Its shards share their windows. */
   group: number;
-  /** Jobs in flight at once; unlimited when absent. */
+  /** Jobs in flight at once, of this shard; unlimited when absent. */
   window?: number;
+  /** Jobs in flight at once, of all shards of the fan-out; their windows add up to it. */
+  concurrency?: number;
   /** Epoch milliseconds at which what is left times out. */
   deadline?: number;
   /** The id that runner servers are told; the engine's when absent. */

@@ -12,6 +12,8 @@ export interface Dispatcher {
   schedule(due: number): void;
   /** What is under way for a run. */
   lane(runId: string): Readonly<Lane> | undefined;
+  /** True while no other run has anything under way. */
+  isAlone(runId: string): boolean;
   /** Notes that the replay under way has been given all that its run's wake-up stands for. */
   handedOver(runId: string): void;
   /** Tells that a handler has come for which messages may have waited. */
@@ -163,7 +165,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       next = outcome.done ? undefined : { ...rest, attempt: outcome.attempt, due: outcome.due };
       ready = false;
       // A failure to write ends all writing; whoever waits for one is told.
-      store.write(messageWrites(key, stored, next)).catch(() => undefined);
+      store.write(messageWrites(key, stored, next), "patiently").catch(() => undefined);
     }
     if (!next) return;
     if (ready || next.due <= now()) offer(key);
@@ -201,6 +203,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     offer,
     schedule,
     lane: (runId) => lanes.get(runId),
+    isAlone: (runId) => lanes.size === 0 || (lanes.size === 1 && lanes.has(runId)),
     handedOver(runId) {
       const lane = lanes.get(runId);
       const replay = lane?.replaying;

@@ -14,9 +14,9 @@ import {
 } from "./messages.ts";
 import type { Queue } from "./queue.ts";
 import { type Change, type Fact, hasEnded, type Records } from "./records.ts";
-import { checkNewRunId, runChange } from "./runs.ts";
+import { checkNewRunId, isUntracedStart, runChange } from "./runs.ts";
 import { type StepStart, stepChange, stepHasEnded } from "./steps.ts";
-import type { Store, Write } from "./store.ts";
+import type { Store, Wait, Write } from "./store.ts";
 import type { Claim, Event, EventResult, Run, RunEnd, Step } from "./types.ts";
 import { timeOfUlid } from "./ulid.ts";
 import { waitChange } from "./waits.ts";
@@ -57,7 +57,7 @@ export interface CreateParams {
   claims?: readonly Claim[];
 }
 
-/** Stores an event with everything that follows from it, and resolves when that is durable. */
+/** Stores an event with everything that follows from it, and resolves when that and all before it is durable. */
 export type CreateEvent = (
   runId: string | null,
   request: EventRequest,
@@ -175,13 +175,17 @@ export function createEvents(options: EventsOptions): CreateEvent {
     const end = changes && result.run && hasEnded(result.run) ? result.run : undefined;
     if (end) writes.push(...endOfRun(store, end), ...options.endWrites(end));
     // From the decision to the write nothing waits, so what was decided on still holds.
-    const durable = changes ? store.write([...log.writes(facts), ...writes]) : undefined;
+    const durable = changes
+      ? store.write([...log.writes(facts), ...writes], wait(id, request))
+      : undefined;
     log.append(facts);
     trackStarts(startedHere, facts, result.step);
-    queue.caused(id, caused);
+    queue.caused(id, caused, facts.some(isUntracedStart));
     const handover = request.eventType === "run_started" ? handOver(id) : undefined;
     if (end) log.forget(id);
-    await durable;
+    await (durable ?? told(request));
+    // The answer to whoever has started the run goes out before its first replay takes the thread.
+    if (handover && durable) await new Promise(setImmediate);
     if (end) options.ended({ runId: id, status: end.status as RunEnd["status"] });
     const event = facts.at(-1) ?? (result.run && lastOf(log, id, request.eventType));
     return {
@@ -192,6 +196,16 @@ export function createEvents(options: EventsOptions): CreateEvent {
     };
   };
 
+  function wait(runId: string, { eventType }: EventRequest): Wait {
+    if (progress.has(eventType) && queue.goesOn(runId)) return "patiently";
+    return queue.isAlone(runId) ? "idly" : "busily";
+  }
+
+  /** What was stored before is told again when it is durable; every replay begins with being told so. */
+  async function told({ eventType }: EventRequest): Promise<void> {
+    if (eventType !== "run_started") await store.durable();
+  }
+
   /** The whole log, so that the replay which begins with `run_started` reads nothing more. */
   function handOver(runId: string): Pick<EventResult, "events" | "cursor" | "hasMore"> {
     const events = log.read(runId).map((fact) => copy(fact) as unknown as Event);
@@ -199,6 +213,18 @@ export function createEvents(options: EventsOptions): CreateEvent {
     return { events, cursor: events.at(-1)?.eventId ?? null, hasMore: false };
   }
 }
+
+/**
+ * Events with which the engine takes note of its own progress. When the run goes on here, its next move is made before
+ * they are durable, as whatever comes of it is stored after them; so they go to the disk with the next event that
+ * something depends on. `step_started` is none of them: a step's code acts on the world outside.
+ */
+const progress = new Set<string>([
+  "step_created",
+  "step_completed",
+  "step_failed",
+  "step_retrying",
+]);
 
 /** Events that a run has to be woken for. */
 const wakes = new Set<string>([

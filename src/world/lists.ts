@@ -114,7 +114,25 @@ export function createLists(
       return { ...found, data: found.data.map((fact) => withoutData(fact, resolveData)) };
     },
   };
-  return { runs: runs as World["runs"], steps: steps as World["steps"], hooks, events };
+  return {
+    runs: durably(store, runs) as World["runs"],
+    steps: durably(store, steps) as World["steps"],
+    hooks: durably(store, hooks),
+    events: durably(store, events),
+  };
+}
+
+/** The same reads, answered when what they have read is durable: nobody is to hear of what a crash could undo. */
+function durably<T extends object>(store: Store, reads: T): T {
+  const wrapped = Object.entries(reads).map(([name, read]) => [
+    name,
+    async (...args: unknown[]): Promise<unknown> => {
+      const answer: unknown = await read(...args);
+      await store.durable();
+      return answer;
+    },
+  ]);
+  return Object.fromEntries(wrapped) as T;
 }
 
 /** The entries of one page, and whether there are more. */

@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import { open, type RootDatabase, type RootDatabaseOptions } from "lmdb";
 import { copy } from "./copy.ts";
-import type { Entry, Range, Store } from "./store.ts";
+import { bucketOf, merged, type Pending } from "./pending.ts";
+import type { Range, Store, Wait, Write } from "./store.ts";
 
 /** Changes that one transaction commits. */
 interface Group {
@@ -9,10 +10,9 @@ interface Group {
   durable: Promise<void>;
   resolve: () => void;
   reject: (error: unknown) => void;
+  /** How those wait for it who are in the greatest hurry. */
+  wait: Wait;
 }
-
-/** Changes by the first two parts of their keys, which is what most ranges ask for. */
-type Pending = Map<string, Map<string, {} | undefined>>;
 
 /** A store on LMDB, with what its owner needs of the database below. */
 export interface LmdbStore extends Store {
@@ -32,6 +32,14 @@ export interface LmdbStore extends Store {
  * because the end of a transaction is only noticed when the processor is free.
  */
 const MAX_IN_FLIGHT = 4;
+/** How long changes are kept back that nothing depends on, so that they are committed with others. */
+const LINGER_MS = 5;
+/** The longest commit in this thread that does no harm. */
+const MAX_BLOCKING_MS = 5;
+/** For how many times its duration no other is made after one that took longer. */
+const BLOCKING_PAUSE = 20;
+/** A promise for those who have nothing to wait for. */
+const done = Promise.resolve();
 /** Records kept decoded. */
 const MAX_DECODED = 5000;
 /** The longest text or bytes in a record that is kept decoded. */
@@ -44,6 +52,10 @@ const MAX_DECODED_PART = 4096;
  * is behind. `write` resolves when that transaction has been flushed (`fdatasync` of its pages,
  * then of the meta page that names them): it survives `kill -9` and a loss of power. LMDB's overlapping sync lets
  * the next transaction be built while the disk is busy; after a loss of power the last flushed one is opened.
+ *
+ * Whoever waits idly is spared the way to LMDB's thread and back, which takes longer than the disk: the
+ * commit and its flush are made in this thread, unless others wait for the group too, another is on its way, or the
+ * disk has turned out to be slow.
  */
 export function openLmdbStore(options: { dataDir: string; readOnly: boolean }): LmdbStore {
   const { dataDir, readOnly } = options;
@@ -69,6 +81,9 @@ export function openLmdbStore(options: { dataDir: string; readOnly: boolean }): 
   let next: Group | undefined;
   let inFlight = 0;
   let scheduled = false;
+  let lingering: ReturnType<typeof setTimeout> | undefined;
+  /** Until when no commit is made in this thread. */
+  let unblockedUntil = 0;
   let failure: Error | undefined;
 
   function pendingOf(key: string): { value: {} | undefined } | undefined {
@@ -103,17 +118,9 @@ export function openLmdbStore(options: { dataDir: string; readOnly: boolean }): 
     next = undefined;
     inFlight++;
     try {
-      const committed = database.batch(() => {
-        for (const bucket of group.writes.values()) {
-          for (const [key, value] of bucket) {
-            if (value === undefined) void database.remove(key);
-            else void database.put(key, value);
-          }
-        }
-      }) as Promise<boolean> & { flushed?: Promise<unknown> };
-      const { flushed } = committed;
-      await committed;
-      await flushed;
+      const alone = group.wait === "idly" && inFlight === 1;
+      if (alone && performance.now() >= unblockedUntil) commitHere(group);
+      else await commitElsewhere(group);
       groups.splice(groups.indexOf(group), 1);
       refresh(group);
       group.resolve();
@@ -125,10 +132,65 @@ export function openLmdbStore(options: { dataDir: string; readOnly: boolean }): 
       for (const { reject } of groups) reject(failure);
     }
     inFlight--;
-    void commit();
+    // What nobody is in a hurry for has a timer of its own.
+    if (!lingering) void commit();
+  }
+
+  /** Makes a group's changes in the transaction that is open. */
+  function apply({ writes }: Group): void {
+    for (const bucket of writes.values()) {
+      for (const [key, value] of bucket) {
+        if (value === undefined) void database.remove(key);
+        else void database.put(key, value);
+      }
+    }
+  }
+
+  /** Commits and flushes in this thread, and notes when that took too long to be done again soon. */
+  function commitHere(group: Group): void {
+    const began = performance.now();
+    database.transactionSync(() => apply(group));
+    const took = performance.now() - began;
+    if (took > MAX_BLOCKING_MS) unblockedUntil = began + took * BLOCKING_PAUSE;
+  }
+
+  async function commitElsewhere(group: Group): Promise<void> {
+    const committed = database.batch(() => apply(group)) as Promise<boolean> & {
+      flushed?: Promise<unknown>;
+    };
+    const { flushed } = committed;
+    await committed;
+    await flushed;
+  }
+
+  /** Has what is written by the end of this turn committed, unless enough is on its way already. */
+  function schedule(): void {
+    clearTimeout(lingering);
+    lingering = undefined;
+    if (scheduled || !next || inFlight >= MAX_IN_FLIGHT) return;
+    scheduled = true;
+    setImmediate(() => void commit());
+  }
+
+  function refused(): Error | undefined {
+    if (!readOnly) return failure;
+    return new Error(`[orchestrator] the World in ${dataDir} is open for reading only`);
+  }
+
+  /** Adds changes to those that are committed next. */
+  function append(writes: readonly Write[]): Group {
+    if (!next) groups.push((next = newGroup()));
+    for (const { key, value } of writes) {
+      const name = bucketOf(key);
+      let bucket = next.writes.get(name);
+      if (!bucket) next.writes.set(name, (bucket = new Map()));
+      bucket.set(key, value);
+    }
+    return next;
   }
 
   async function settled(): Promise<void> {
+    schedule();
     for (let last = groups.at(-1); last; last = groups.at(-1)) {
       try {
         await last.durable;
@@ -153,27 +215,19 @@ export function openLmdbStore(options: { dataDir: string; readOnly: boolean }): 
     },
     current,
     range: <T>(range: Range) => merged<T>(database, groups, range),
-    write(writes) {
-      if (failure) return Promise.reject(failure);
-      if (readOnly) {
-        return Promise.reject(
-          new Error(`[orchestrator] the World in ${dataDir} is open for reading only`),
-        );
+    write(writes, wait = "busily") {
+      const refusal = refused();
+      if (refusal) return Promise.reject(refusal);
+      const group = append(writes);
+      if (wait === "patiently") {
+        if (!scheduled) lingering ??= setTimeout(schedule, LINGER_MS);
+      } else {
+        if (group.wait !== "busily") group.wait = wait;
+        schedule();
       }
-      if (!next) groups.push((next = newGroup()));
-      for (const { key, value } of writes) {
-        const name = bucketOf(key);
-        let bucket = next.writes.get(name);
-        if (!bucket) next.writes.set(name, (bucket = new Map()));
-        bucket.set(key, value);
-      }
-      const { durable } = next;
-      if (!scheduled && inFlight < MAX_IN_FLIGHT) {
-        scheduled = true;
-        setImmediate(() => void commit());
-      }
-      return durable;
+      return group.durable;
     },
+    durable: () => (failure ? Promise.reject(failure) : (groups.at(-1)?.durable ?? done)),
     exclusively: (action) => database.transactionSync(() => action(database)),
     settled,
     async close() {
@@ -200,62 +254,5 @@ function newGroup(): Group {
   });
   // Also those who do not wait for it learn of a failure, at their next write.
   durable.catch(() => undefined);
-  return { writes: new Map(), durable, resolve, reject };
-}
-
-/** The first two parts of a key. */
-function bucketOf(key: string): string {
-  const end = key.indexOf("/", key.indexOf("/") + 1);
-  return end < 0 ? key : key.slice(0, end + 1);
-}
-
-/** The pending changes among which those of a prefix are. */
-function bucketsOf(writes: Pending, prefix: string): Iterable<Map<string, {} | undefined>> {
-  const name = bucketOf(prefix);
-  if (name !== prefix || name.indexOf("/") < name.length - 1) {
-    const bucket = writes.get(name);
-    return bucket ? [bucket] : [];
-  }
-  return [...writes].flatMap(([other, bucket]) => (other.startsWith(prefix) ? [bucket] : []));
-}
-
-/** The database's keys with the pending writes laid over them. */
-function* merged<T>(
-  database: RootDatabase<any, string>,
-  groups: readonly Group[],
-  range: Range,
-): Iterable<Entry<T>> {
-  const { prefix, after, reverse = false } = range;
-  // Prefixes end with "/", and "0" is the character after it.
-  const beyond = `${prefix.slice(0, -1)}0`;
-  const inRange = (key: string): boolean =>
-    key.startsWith(prefix) && (after === undefined || (reverse ? key < after : key > after));
-  const pending = new Map<string, {} | undefined>();
-  for (const { writes } of groups) {
-    for (const bucket of bucketsOf(writes, prefix)) {
-      for (const [key, value] of bucket) if (inRange(key)) pending.set(key, value);
-    }
-  }
-  const overlay = [...pending.keys()].sort();
-  if (reverse) overlay.reverse();
-  const before = (a: string, b: string): boolean => (reverse ? a > b : a < b);
-  let position = 0;
-  const stored = database.getRange({
-    start: after ?? (reverse ? beyond : prefix),
-    end: reverse ? prefix : beyond,
-    exclusiveStart: after !== undefined,
-    reverse,
-  });
-  for (const { key, value } of stored as Iterable<{ key: string; value: unknown }>) {
-    while (position < overlay.length && before(overlay[position]!, key)) {
-      const first = overlay[position++]!;
-      const written = pending.get(first);
-      if (written !== undefined) yield { key: first, value: written as T };
-    }
-    if (!pending.has(key)) yield { key, value: copy(value) as T };
-  }
-  for (; position < overlay.length; position++) {
-    const written = pending.get(overlay[position]!);
-    if (written !== undefined) yield { key: overlay[position]!, value: written as T };
-  }
+  return { writes: new Map(), durable, resolve, reject, wait: "patiently" };
 }

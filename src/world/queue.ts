@@ -18,12 +18,16 @@ import type { EmbeddedWorld, QueueHandler, QueueName, QueueOptions, World } from
 /** The queue of a World, with what events and recovery tell it. */
 export interface Queue extends Pick<World, "queue" | "createQueueHandler"> {
   registerHandler: EmbeddedWorld["registerHandler"];
-  /** Notes messages that an event of a run has caused. */
-  caused(runId: string, messageKeys: readonly string[]): void;
+  /** Notes messages that an event of a run has caused; `atOnce` has them delivered although the engine has yet to queue them. */
+  caused(runId: string, messageKeys: readonly string[], atOnce?: boolean): void;
   /** Notes that the replay under way has been given its run's whole log. */
   handedOver(runId: string): void;
+  /** True while no other run has anything under way. */
+  isAlone(runId: string): boolean;
   /** True while the engine replays a run and has its log. */
   isReplaying(runId: string): boolean;
+  /** True while what an event of the run causes is delivered at once, without waiting for the engine to queue it. */
+  goesOn(runId: string): boolean;
   start(): void;
   stop(): void;
   counts: Dispatcher["counts"];
@@ -138,6 +142,11 @@ export function createQueue(settings: QueueSettings): Queue {
     if (store.get<Message>(key)?.expected) dispatcher.offer(key);
   }
 
+  function goesOn(runId: string): boolean {
+    const lane = dispatcher.lane(runId);
+    return lane !== undefined && lane.driven && !lane.traced;
+  }
+
   return {
     async queue(queueName, payload, options) {
       const { kind } = parseQueueName(queueName);
@@ -165,19 +174,21 @@ export function createQueue(settings: QueueSettings): Queue {
       });
       dispatcher.handlerAdded();
     },
-    caused(runId, messageKeys) {
-      const lane = dispatcher.lane(runId);
+    caused(runId, messageKeys, atOnce = false) {
       for (const key of messageKeys) {
         const message = store.get<Message>(key);
         if (!message?.expected) continue;
-        // The engine queues it as soon as the event is durable; until then the disk and the processor work side by side.
-        if (!lane?.driven || lane.traced) dispatcher.schedule(message.due);
+        // The engine queues it a moment later; until then the disk and the processor work side by side.
+        if (atOnce) dispatcher.offer(key);
+        else if (!goesOn(runId)) dispatcher.schedule(message.due);
         // Steps that end in the same turn are one replay.
         else if (key.endsWith(`/${WAKE_UP}`)) setImmediate(offerExpected, key);
         else dispatcher.offer(key);
       }
     },
     handedOver: dispatcher.handedOver,
+    isAlone: dispatcher.isAlone,
+    goesOn,
     isReplaying: (runId) => dispatcher.lane(runId)?.replaying?.handedOver ?? false,
     start: dispatcher.start,
     stop: dispatcher.stop,

@@ -126,6 +126,13 @@ export function checkNewRunId(runId: string, now: number): void {
   );
 }
 
+/** True for a run that the engine's own `start` creates without a trace: it will queue nothing but its wake-up. */
+export function isUntracedStart({ eventType, eventData }: Fact): boolean {
+  const carrier: unknown = eventData?.["executionContext"]?.traceCarrier;
+  if (eventType !== "run_created" || typeof carrier !== "object" || !carrier) return false;
+  return Object.keys(carrier).length === 0;
+}
+
 function creation(run: Run | undefined, fact: Fact): Change {
   if (run) throw new EntityConflictError(`Workflow run "${fact.runId}" already exists`);
   if (!creationIn(fact)) {

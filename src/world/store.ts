@@ -1,6 +1,13 @@
 /** One change of a key: its new value, or its removal. */
 export type Write = { key: string; value: {} } | { key: string; value: undefined };
 
+/**
+ * How somebody waits for a write: `idly`, with nothing else to do, so that the adapter may block the thread if it is
+ * quicker so; `busily`, while other work goes on; or `patiently`, as nothing depends on it, so that it may be stored
+ * with what is written next, or some milliseconds later.
+ */
+export type Wait = "idly" | "busily" | "patiently";
+
 /** Which keys to read, and in which order. */
 export interface Range {
   /** What the keys begin with. */
@@ -24,7 +31,8 @@ export interface Entry<T> {
  * - show a write to `get` and `range` as soon as `write` has been called, so that a decision taken between
  *   two awaits holds: this is what makes conditional writes out of reading and then writing;
  * - apply the changes of one call together or not at all, and calls in their order;
- * - resolve `write` when its changes survive the death of the process and, as far as the medium allows, of the machine.
+ * - resolve `write` when its changes, and all changes before them, survive the death of the process and, as far as the
+ *   medium allows, of the machine.
  *
  * It must not write without being asked to. Its users neither change a value they have written or read, nor keep a
  * range open between two awaits.
@@ -32,7 +40,10 @@ export interface Entry<T> {
 export interface Store {
   get<T>(key: string): T | undefined;
   range<T>(range: Range): Iterable<Entry<T>>;
-  write(writes: readonly Write[]): Promise<void>;
+  /** @param wait how the caller waits @default "busily" */
+  write(writes: readonly Write[], wait?: Wait): Promise<void>;
+  /** Resolves when all that has been written is stored, and hurries nothing. */
+  durable(): Promise<void>;
   /** Resolves when all writes are stored; no other call may follow. */
   close(): Promise<void>;
 }

@@ -103,7 +103,9 @@ export function createStreams(store: Store): Streams {
     for (const { value: name } of store.range<string>({ prefix: keys.streamList(runId) })) {
       if (stored(name)?.done === false) closing.push(append(name, runId, [], true));
     }
-    closing.push(store.write([{ key: keys.closing(runId), value: undefined }]));
+    if (store.get(keys.closing(runId))) {
+      closing.push(store.write([{ key: keys.closing(runId), value: undefined }]));
+    }
     // A failure to write is told to those who write; the next start closes what is open.
     Promise.all(closing).catch(() => undefined);
   }

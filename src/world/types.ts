@@ -82,7 +82,14 @@ export interface WorldStats {
   nextDue: number | undefined;
 }
 
-/** The engine's World in one folder and one process. */
+/**
+ * The engine's World in one folder and one process.
+ *
+ * Writes reach the disk in their order, so that a crash undoes the last ones or none. The run's next move may be made
+ * before the last is on the disk, but nothing leaves before: an acknowledged event, what a read answers, and a run's
+ * end that is announced have been flushed, together with all that was stored before them; and so has
+ * `step_started`, with all before it, when a step's code begins.
+ */
 export interface EmbeddedWorld extends World {
   specVersion: number;
   /**

@@ -158,14 +158,15 @@ function openLazily(
     store: {
       get: (key) => open().get(key),
       range: (range) => open().range(range),
-      async write(writes) {
+      async write(writes, wait) {
         if (isClosed()) throw new Error(`[orchestrator] the World in ${dataDir} has been closed`);
         take();
         if (ownership && !ownership.holds()) {
           throw new Error(`[orchestrator] a newer World of this process has taken ${dataDir}`);
         }
-        return open().write(writes);
+        return open().write(writes, wait);
       },
+      durable: () => lmdb?.durable() ?? Promise.resolve(),
       close: async () => lmdb?.close(),
     },
     take,

@@ -1,6 +1,6 @@
 import { serve } from "srvx/node";
 import * as z from "zod";
-import { createOrchestratorHandler, type OrchestratorHandler } from "../../src/http/app.ts";
+import { createApi, type ApiHandler } from "../../src/http/app.ts";
 import type { DescribedRunner } from "../../src/http/openapi.ts";
 import type { Manifest } from "../../src/types/manifest.ts";
 import { createMemoryRuns, type MemoryRuns } from "./memory-runs.ts";
@@ -32,7 +32,7 @@ export interface DocumentedApi extends MemoryRuns {
   /** `http://127.0.0.1:port{route}`. */
   base: string;
   /** What is served. */
-  handler: OrchestratorHandler;
+  handler: ApiHandler;
   close(): Promise<void>;
 }
 
@@ -42,7 +42,7 @@ export async function serveDocumentedApi(
   prefix = "",
 ): Promise<DocumentedApi> {
   const memory = createMemoryRuns();
-  const handler = createOrchestratorHandler({
+  const handler = createApi({
     route,
     engine: memory.engine,
     runs: memory.runs,

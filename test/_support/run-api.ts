@@ -1,6 +1,6 @@
 import { request } from "node:http";
 import { serve } from "srvx/node";
-import { createOrchestratorHandler } from "../../src/http/app.ts";
+import { createApi } from "../../src/http/app.ts";
 import type { WorkflowEntry } from "../../src/types/manifest.ts";
 import type { JournalEntry, PlannedJob, RunRequest } from "../../src/types/run.ts";
 import { send, type Answer } from "./api.ts";
@@ -25,7 +25,7 @@ export interface RunApi extends MemoryRuns {
 export async function serveRunApi(names: readonly string[] = ["greet"]): Promise<RunApi> {
   const memory = createMemoryRuns();
   const route = "/api/orchestrator";
-  const handler = createOrchestratorHandler({
+  const handler = createApi({
     route,
     engine: memory.engine,
     runs: memory.runs,

@@ -1,6 +1,7 @@
 import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
-import { addStandIn, standIn } from "../../src/build/world-stand-in.ts";
+import { addStandIn } from "../../src/build/world-stand-in.ts";
+import { standIn } from "../../src/core/world-stand-in.ts";
 
 const handlersKey = Symbol.for("@runners/orchestrator//queue-handlers");
 const stubKey = Symbol.for("@workflow/world//stubbedCache");

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { cp, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -8,6 +8,7 @@ import { formatMessage } from "publint/utils";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { finished, startRun } from "../_support/api.ts";
 import { root, startServer } from "../_support/app.ts";
+import { resultsOf, startHost, submit } from "../_support/hosts.ts";
 import { runNode } from "../_support/process.ts";
 
 const run = promisify(execFile);
@@ -62,6 +63,28 @@ export async function check(ctx: RunnerContext) {
   return { status: "pass" as const };
 }
 `,
+  "host.ts": `import { createOrchestratorHandler, toNodeListener } from "@runners/orchestrator/http";
+import { createOrchestratorHandler as same, RoundRobinLoadBalancer } from "@runners/orchestrator";
+
+const handler: typeof same extends typeof createOrchestratorHandler
+  ? ReturnType<typeof same>
+  : never = same({ route: "", loadBalancer: new RoundRobinLoadBalancer() });
+export const answer: Promise<Response> = handler({ req: new Request("http://localhost/run") });
+export const closed: Promise<void> = handler.close();
+toNodeListener(handler)({ url: "/" }, {});
+
+// @ts-expect-error globs of workflows are for the build
+createOrchestratorHandler({ pattern: "workflows/**" });
+`,
+  "host.mjs": `import { createServer } from "node:http";
+import { createOrchestratorHandler, toNodeListener } from "@runners/orchestrator/http";
+
+const runners = { statusTest: async () => ({ status: "pass" }) };
+const server = createServer(toNodeListener(createOrchestratorHandler({ runners })));
+server.listen(Number(process.env.PORT), "127.0.0.1", () => {
+  console.log(\`Listening on http://127.0.0.1:\${server.address().port}/\`);
+});
+`,
   "tsconfig.json": JSON.stringify({
     compilerOptions: {
       target: "ES2023",
@@ -86,9 +109,13 @@ beforeAll(async () => {
     await mkdir(join(app, path, ".."), { recursive: true });
     await writeFile(join(app, path), contents);
   }
-  // The peers come with it, as they do for a user.
+  // The engine comes with it, as it does for a user; Nitro is for those who build with it.
+  const { peerDependencies } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as {
+    peerDependencies: { nitro: string };
+  };
+  const { nitro } = peerDependencies;
   const flags = ["--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error"];
-  await run("npm", ["install", ...flags, tarball, "zod", "playwright-core"], {
+  await run("npm", ["install", ...flags, tarball, `nitro@${nitro}`, "zod", "playwright-core"], {
     cwd: app,
     timeout: 240_000,
   });
@@ -124,6 +151,17 @@ test("its types resolve in a user's app, its own declarations included", async (
     .filter((line) => /error TS/.test(line) && !/^node_modules\/(?!@runners\/)/.test(line));
   expect(ours).toEqual([]);
   expect(code === 0 || output.includes("error TS")).toBe(true);
+});
+
+test("a plain host runs with it, and nothing but the package and the engine", async () => {
+  const host = await startHost(join(app, "host.mjs"), join(dir, "host"));
+  try {
+    const base = `${host.url}/api/orchestrator`;
+    const runId = await submit(base, "local", "https://example.com");
+    expect((await resultsOf(base, runId)).body.summary).toMatchObject({ passed: 1 });
+  } finally {
+    await host.stop("SIGKILL");
+  }
 });
 
 test("the app builds with it, and runs moved away, without node_modules beside it", async () => {

@@ -1,7 +1,7 @@
 import { cp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
-import { finished, startRun, until } from "../_support/api.ts";
+import { finished, send, startRun, until } from "../_support/api.ts";
 import { createApp, root, startServer, type TestApp, workDir } from "../_support/app.ts";
 import { passing, type Received, startRunnerServer } from "../_support/runner-server.ts";
 
@@ -20,12 +20,13 @@ async function install(app: TestApp, version: string): Promise<void> {
   await writeFile(join(target, "package.json"), JSON.stringify({ ...manifest, version }));
 }
 
-test("a run in flight survives an upgrade of this package", async () => {
+test("runs in flight survive an upgrade of this package", async () => {
   const app = await createApp({ from: join(root, "test/fixture/app"), linked: false });
   stops.push(app.remove);
   const released = new Set<string>();
   const runner = await startRunnerServer(async (received: Received, response) => {
-    await until(() => released.has("go"), 60_000);
+    const atOnce = received.body.url?.endsWith("/first") ?? false;
+    await until(() => atOnce || released.has("go"), 60_000);
     passing(received, response);
   });
   stops.push(runner.close);
@@ -38,17 +39,47 @@ test("a run in flight survives an upgrade of this package", async () => {
   stops.push(() => before.stop("SIGKILL"));
   const jobs = [{ id: "one", runners: ["a"], region: "eu" }];
   const runId = await startRun(before.url, "orchestrateRunners", { jobs });
-  await until(() => runner.executes.length === 1);
+  // And a run over regions, whose workflow and steps are this package's own.
+  const regional = {
+    mode: "remote",
+    runId: "regional",
+    concurrency: 1,
+    runners: ["first", "held", "last"].map((path) => ({
+      name: "check",
+      region: "eu",
+      input: { url: `https://x.test/${path}` },
+    })),
+  };
+  expect((await send(`${before.url}/api/orchestrator`, regional)).status).toBe(200);
+  await until(() => runner.executes.length === 3);
+  await until(
+    async () =>
+      (await send(`${before.url}/api/orchestrator/regional/status`)).body.completedJobs === 1,
+  );
   await before.stop("SIGKILL");
 
   await install(app, "8.1.2");
   expect((await app.build()).code).toBe(0);
   const after = await startServer(join(app.dir, ".output"), cwd, env);
   stops.push(() => after.stop("SIGKILL"));
-  await until(() => runner.executes.length === 2);
+  await until(() => runner.executes.length === 5);
   released.add("go");
   const { status, body } = await finished(after.url, "orchestrateRunners", runId);
   expect({ status, state: body.state }).toEqual({ status: 200, state: "completed" });
   // The server was asked again under the key it knows, so that it can answer from the first time.
-  expect(runner.executes.map(({ key }) => key)).toEqual([`${runId}/one`, `${runId}/one`]);
+  const keys = runner.executes.map(({ key }) => key);
+  expect(keys.filter((key) => key?.startsWith(runId))).toEqual([`${runId}/one`, `${runId}/one`]);
+
+  const results = await send(`${after.url}/api/orchestrator/regional?wait=25`);
+  expect(results.body).toMatchObject({
+    state: "completed",
+    outcome: "pass",
+    summary: { total: 3, passed: 3 },
+  });
+  const [first, held, last] = (results.body.jobs as { jobId: string }[]).map(
+    ({ jobId }) => `regional/${jobId}`,
+  );
+  expect(
+    runner.executes.map(({ key }) => key).filter((key) => key?.startsWith("regional/")),
+  ).toEqual([first, held, held, last]);
 });

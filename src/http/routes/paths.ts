@@ -1,7 +1,7 @@
 import { H3, type H3Event } from "h3";
 import { runWorkflow } from "../../core/run-workflow.ts";
 import type { Manifest } from "../../types/manifest.ts";
-import type { OrchestratorHandlerOptions } from "../app.ts";
+import type { ApiOptions } from "../app.ts";
 import { errorResponse, HttpProblem, runErrorResponse } from "../errors.ts";
 import { isGet } from "../parameters.ts";
 import { runRequestSchema } from "../schemas.ts";
@@ -17,7 +17,7 @@ const families: ReadonlySet<string> = new Set([runWorkflow.name, "orchestrator"]
  * What is answered where below the mounted route. The name of a discovered workflow comes before
  * words of ours and ids of runs.
  */
-export function addRoutes(app: H3, options: OrchestratorHandlerOptions): void {
+export function addRoutes(app: H3, options: ApiOptions): void {
   const { route } = options;
   const add = (path: string, answer: Answer): void => {
     app.all(`${route}${path}`, async (event) => {
@@ -68,7 +68,7 @@ function withRun({ workflows, inputs }: Manifest): Manifest {
 async function answerByName(
   event: H3Event,
   manifest: Manifest,
-  options: OrchestratorHandlerOptions,
+  options: ApiOptions,
 ): Promise<Response> {
   const { route } = options;
   const { method } = event.req;
@@ -97,7 +97,7 @@ async function answerForId(
   event: H3Event,
   id: string,
   manifest: Manifest,
-  options: OrchestratorHandlerOptions,
+  options: ApiOptions,
 ): Promise<Response> {
   const answer = await inRunForm(() => runResults(event, id, manifest, options));
   const nameLike = /^[\p{ID_Start}$_][\p{ID_Continue}$\u200C\u200D]*$/u.test(id);

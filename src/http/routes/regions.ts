@@ -3,7 +3,7 @@ import { canonicalJson } from "../../core/body.ts";
 import { assertRunId, jobsToRerun, planJobs, runInput, runModeOf } from "../../core/run-plan.ts";
 import type { Manifest } from "../../types/manifest.ts";
 import type { PlannedJob, RunMode, RunRequest, RunStateName } from "../../types/run.ts";
-import type { OrchestratorHandlerOptions } from "../app.ts";
+import type { ApiOptions } from "../app.ts";
 import { HttpProblem } from "../errors.ts";
 import { jsonResponse, readJsonObject } from "../json.ts";
 import { idempotencyKey, isRunId, waitSeconds } from "../parameters.ts";
@@ -24,7 +24,7 @@ interface Planned {
 export async function submitRun(
   { req, url }: H3Event,
   { workflows }: Manifest,
-  options: OrchestratorHandlerOptions,
+  options: ApiOptions,
   { base, plan = false }: { base: string; plan?: boolean },
 ): Promise<Response> {
   const { runs } = options;
@@ -57,7 +57,7 @@ export async function runStatus(
   event: H3Event,
   id: string,
   manifest: Manifest,
-  options: OrchestratorHandlerOptions,
+  options: ApiOptions,
 ): Promise<Response> {
   const read = (): Promise<{ state: RunStateName } | undefined> => options.runs.status(id);
   return jsonResponse(await awaited(event, id, manifest, options, read));
@@ -68,21 +68,18 @@ export async function runResults(
   event: H3Event,
   id: string,
   manifest: Manifest,
-  options: OrchestratorHandlerOptions,
+  options: ApiOptions,
 ): Promise<Response> {
   const read = (): Promise<{ state: RunStateName } | undefined> => options.runs.results(id);
   return jsonResponse(await awaited(event, id, manifest, options, read));
 }
 
 /** Runs of all workflows, the latest first. */
-export async function listRuns(
-  { url }: H3Event,
-  { runs }: OrchestratorHandlerOptions,
-): Promise<Response> {
+export async function listRuns({ url }: H3Event, { runs }: ApiOptions): Promise<Response> {
   return jsonResponse(await runs.list(parseRunFilter(url.searchParams)));
 }
 
-async function planOf(request: RunRequest, options: OrchestratorHandlerOptions): Promise<Planned> {
+async function planOf(request: RunRequest, options: ApiOptions): Promise<Planned> {
   const uuid = (): string => crypto.randomUUID();
   if (request.rerun !== undefined) return rerunOf(request, request.rerun, uuid, options);
   const mode = runModeOf(request);
@@ -94,7 +91,7 @@ async function rerunOf(
   { mode }: RunRequest,
   id: string,
   uuid: () => string,
-  { runs }: OrchestratorHandlerOptions,
+  { runs }: ApiOptions,
 ): Promise<Planned> {
   const known = isRunId(id);
   const [results, input] = known ? await Promise.all([runs.results(id), runs.input(id)]) : [];
@@ -113,7 +110,7 @@ async function awaited<Answer extends { state: RunStateName }>(
   { req, url }: H3Event,
   id: string,
   manifest: Manifest,
-  options: OrchestratorHandlerOptions,
+  options: ApiOptions,
   read: () => Promise<Answer | undefined>,
 ): Promise<Answer> {
   const wait = waitSeconds(url.searchParams.get("wait"));
@@ -133,7 +130,7 @@ function hasEnded(state: RunStateName): boolean {
 async function notOurs(
   id: string,
   { workflows }: Manifest,
-  { engine, route }: OrchestratorHandlerOptions,
+  { engine, route }: ApiOptions,
 ): Promise<HttpProblem> {
   const run = await engine.read(id);
   const entry = run && workflows.find(({ workflowId }) => workflowId === run.workflowId);

@@ -4,7 +4,7 @@ import { toJsonSchema } from "../../core/json-schema.ts";
 import { runWorkflow } from "../../core/run-workflow.ts";
 import type { RunRecord } from "../../types/engine.ts";
 import type { Manifest, StandardSchema, WorkflowEntry } from "../../types/manifest.ts";
-import type { OrchestratorHandlerOptions } from "../app.ts";
+import type { ApiOptions } from "../app.ts";
 import { HttpProblem } from "../errors.ts";
 import { jsonResponse, readJsonObject } from "../json.ts";
 import { idempotencyKey, isRunId, waitSeconds } from "../parameters.ts";
@@ -15,7 +15,7 @@ export async function answerForWorkflow(
   event: H3Event,
   entry: WorkflowEntry,
   manifest: Manifest,
-  options: OrchestratorHandlerOptions,
+  options: ApiOptions,
 ): Promise<Response> {
   if (event.req.method === "POST") return start(event, entry, manifest, options);
   const runId = event.url.searchParams.get("runId");
@@ -76,7 +76,7 @@ async function start(
   { req, url }: H3Event,
   entry: WorkflowEntry,
   { inputs }: Manifest,
-  { engine, injected }: OrchestratorHandlerOptions,
+  { engine, injected }: ApiOptions,
 ): Promise<Response> {
   if (!entry.workflowId) {
     throw new HttpProblem(
@@ -110,7 +110,7 @@ async function poll(
   { req, url }: H3Event,
   entry: WorkflowEntry,
   runId: string,
-  { engine, runs }: OrchestratorHandlerOptions,
+  { engine, runs }: ApiOptions,
 ): Promise<Response> {
   const wait = waitSeconds(url.searchParams.get("wait"));
   const ours = entry.name === runWorkflow.name && isRunId(runId);

@@ -51,6 +51,11 @@ export function provideSteps(steps: StepImplementations | undefined): void {
   (globalThis as Slots)[processSlot] = steps;
 }
 
+/** Whether this is workflow code, which is replayed, and not a step's or other code of the process. */
+export function inWorkflow(): boolean {
+  return (globalThis as Slots)[engineSlot] !== undefined;
+}
+
 /**
  * Calls a step: inside a workflow through the engine, which records it; elsewhere in this process,
  * such as in a step of the user's own, directly.

@@ -4,7 +4,7 @@ import { endStateOf } from "../../core/run-state.ts";
 import { splitIntoShards } from "../../core/shards.ts";
 import type { Aggregate, FailurePolicy, JobCounts, RunnerJob } from "../../types/run.ts";
 import type { JobRange, ShardJob, ShardReply, ShardRequest } from "../../types/shard.ts";
-import { callStep } from "./calls.ts";
+import { callStep, inWorkflow } from "./calls.ts";
 import { handle, type LoadBalancerReference, type RegistryReference } from "./references.ts";
 
 /** How `fanOut` gets its jobs executed. */
@@ -53,9 +53,9 @@ export async function fanOut(
   if (executor !== "http" && executor !== "local") {
     throw invalid("executor", '"http" or "local"', executor);
   }
-  const group = groups;
+  assertPolicy(options.failurePolicy);
   const replies = await runShards({
-    jobs: withIds(jobs, group),
+    jobs: withIds(jobs, groups),
     mode: executor === "http" ? "remote" : "local",
     collect: true,
     ...(concurrency !== undefined && { concurrency }),
@@ -101,7 +101,13 @@ export async function runShards({ jobs, concurrency, ...rest }: ShardedRun): Pro
       const part = Array.isArray(jobs) ? jobs.slice(range.from, range.to) : range;
       try {
         return await callStep<ShardReply>("executeShard", [
-          { ...rest, ...shard, jobs: part, group },
+          {
+            ...rest,
+            ...shard,
+            ...(concurrency !== undefined && { concurrency }),
+            jobs: part,
+            group,
+          },
         ]);
       } catch (error) {
         return failedShard(own.length, Array.isArray(part) ? part : [], error);
@@ -122,19 +128,41 @@ function failedShard(total: number, jobs: readonly ShardJob[], error: unknown): 
   };
 }
 
-/** Jobs whose ids are unique in the run, also when the same ones are fanned out a second time. */
+/**
+ * Jobs whose ids are unique in the run, also when the same ones are fanned out a second time. Outside of a
+ * workflow the fan-outs of the process have nothing to do with each other; there the step tells them apart.
+ */
 function withIds(jobs: readonly RunnerJob[], group: number): ShardJob[] {
   if (!Array.isArray(jobs)) throw invalid("jobs", "an array", jobs);
-  const suffix = group === 0 ? "" : `~${group + 1}`;
   const seen = new Set<string>();
   return jobs.map((job: RunnerJob, index) => {
-    const id = `${job.id ?? `job-${index + 1}`}${suffix}`;
-    if (seen.has(id)) {
-      throw invalid(`jobs[${index}].id`, "unique among the jobs", job.id);
-    }
+    const given = `${job?.id ?? `job-${index + 1}`}`;
+    const id = inWorkflow() ? idInGroup(given, group) : given;
+    if (seen.has(id)) throw invalid(`jobs[${index}].id`, "unique among the jobs", given);
     seen.add(id);
     return { ...job, id };
   });
+}
+
+/** An id as a fan-out of the run has it: `a`, `a~2`, `a~3`; `a~2` of the first one becomes `a~2~1`. */
+function idInGroup(id: string, group: number): string {
+  return group === 0 && !/~\d+$/.test(id) ? id : `${id}~${group + 1}`;
+}
+
+/** Before anything is sent: a policy that nobody can read would fail the workflow when all is done. */
+function assertPolicy(policy: FailurePolicy | undefined): void {
+  if (policy === undefined || policy === "all" || policy === "any") return;
+  const given = Object(policy) as { quorum?: number; allowFailures?: number };
+  const { quorum = 0, allowFailures = -1 } = given;
+  if (Object.keys(given).length === 1) {
+    if (Number.isInteger(quorum) && quorum >= 1) return;
+    if (Number.isInteger(allowFailures) && allowFailures >= 0) return;
+  }
+  throw invalid(
+    "failurePolicy",
+    '"all", "any", {"allowFailures": n} of at least 0 or {"quorum": n} of at least 1',
+    policy,
+  );
 }
 
 function assertPositiveInteger(option: string, value: number | undefined): void {

@@ -3,6 +3,7 @@ import { registerStepFunction } from "workflow/internal/private";
 import type { Dispatcher } from "../../core/dispatch.ts";
 import { isOrchestratorError, OrchestratorError } from "../../core/errors.ts";
 import { parseJob } from "../../core/job.ts";
+import type { ShardRequest } from "../../types/shard.ts";
 import type { Shards } from "../shards.ts";
 import { type Envelope, provideSteps, stepId, type StepImplementations } from "./calls.ts";
 
@@ -55,11 +56,37 @@ function createSteps({ dispatcher, shards, looseShards }: StepParts): StepImplem
       }),
     // What it rejects with is a journal that cannot be written, which the engine is to try again.
     async executeShard(request) {
-      const { runId, stepName } = caller();
+      const { runId, stepName, execution } = caller();
       const durable = stepName === stepId("executeShard");
-      return { ok: true, value: await (durable ? shards : looseShards).execute(runId, request) };
+      const value = durable
+        ? await shards.execute(runId, request)
+        : await looseShards.execute(runId, execution ? ofStep(execution, request) : request);
+      return { ok: true, value };
     },
   };
+}
+
+/** One execution of a step, an object of its own each time. */
+type StepExecution = ReturnType<typeof getStepMetadata>;
+
+/** The fan-outs of a step's execution, in the order of their calls. */
+const fanOuts = new WeakMap<StepExecution, number[]>();
+
+/**
+ * A shard of a fan-out in a step of the user's. Its jobs' ids name the step, since the workflow and other
+ * steps of the run may have the same ids, and a runner server would answer them from each other.
+ */
+function ofStep(execution: StepExecution, request: ShardRequest): ShardRequest {
+  const { jobs } = request;
+  // Only the workflow `run` names its jobs by their place in its own input.
+  if (!Array.isArray(jobs)) return request;
+  const groups = fanOuts.get(execution) ?? [];
+  fanOuts.set(execution, groups);
+  if (!groups.includes(request.group)) groups.push(request.group);
+  // Counted in the step, so that it is the same when the step is executed again.
+  const ordinal = groups.indexOf(request.group) + 1;
+  const suffix = `~${execution.stepId}${ordinal === 1 ? "" : `~${ordinal}`}`;
+  return { ...request, jobs: jobs.map((job) => ({ ...job, id: `${job.id}${suffix}` })) };
 }
 
 /** Failures become data: thrown across the boundary they would lose their type and be retried. */
@@ -78,10 +105,16 @@ function toOrchestratorError(error: unknown): OrchestratorError {
 }
 
 /** The run and the call in it, which stay the same over retries and replays; made up outside a run. */
-function caller(): { runId: string; callId: string; stepName?: string } {
+function caller(): {
+  runId: string;
+  callId: string;
+  stepName?: string;
+  execution?: StepExecution;
+} {
   try {
-    const { stepId: callId, stepName } = getStepMetadata();
-    return { runId: getWorkflowMetadata().workflowRunId, callId, stepName };
+    const execution = getStepMetadata();
+    const { stepId: callId, stepName } = execution;
+    return { runId: getWorkflowMetadata().workflowRunId, callId, stepName, execution };
   } catch {
     return { runId: `direct_${crypto.randomUUID()}`, callId: crypto.randomUUID() };
   }

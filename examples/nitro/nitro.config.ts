@@ -1,0 +1,4 @@
+import orchestrator from "@runners/orchestrator/nitro";
+import { defineConfig } from "nitro";
+
+export default defineConfig({ modules: [orchestrator], serverDir: "./" });

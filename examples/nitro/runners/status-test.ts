@@ -1,0 +1,14 @@
+import type { RunnerContext, RunnerOutcome } from "@runners/orchestrator/runner";
+
+/** Passes when the url answers with 200. */
+export async function statusTest(
+  ctx: RunnerContext,
+  { url }: { url: string },
+): Promise<RunnerOutcome> {
+  "use runner";
+  const response = await fetch(url, { signal: ctx.signal });
+  return {
+    status: response.status === 200 ? "pass" : "fail",
+    details: { received: response.status },
+  };
+}

@@ -1,0 +1,125 @@
+import type {
+  CircuitConfig,
+  ExecutionConfig,
+  HealthCheckConfig,
+  ResolvedWorld,
+  RetentionConfig,
+  RunnersConfig,
+} from "../types/config.ts";
+import { OrchestratorError } from "./errors.ts";
+
+/** What options are where the user leaves them out. */
+export const defaults: {
+  pattern: string[];
+  route: string;
+  runners: Required<Omit<RunnersConfig, "region">> & { pattern: string[] };
+  healthCheck: Required<HealthCheckConfig>;
+  circuit: Required<CircuitConfig>;
+  execution: Required<ExecutionConfig>;
+  retention: Required<RetentionConfig>;
+} = {
+  pattern: ["workflows/**/*.ts", "src/workflows/**/*.ts"],
+  route: "/api/orchestrator",
+  runners: {
+    pattern: ["runners/**/*.ts", "src/runners/**/*.ts"],
+    route: "/api/runner",
+    timeout: 30_000,
+  },
+  healthCheck: { interval: 10_000, timeout: 2000 },
+  circuit: { failures: 3, cooldown: 10_000 },
+  execution: { attempts: 3, timeout: 300_000, wait: 60_000 },
+  retention: { age: 30 * 24 * 60 * 60 * 1000, count: 10_000 },
+};
+
+/** True for `{"us-east-1": "https://…"}`, which stands where other things of runners may stand too. */
+export function isRegionMap(
+  value: unknown,
+  otherKeys: readonly string[] = [],
+): value is Record<string, string | string[]> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  const urls = Object.entries(value).filter(([key]) => !otherKeys.includes(key));
+  return urls.length > 0 && urls.every(([, url]) => [url].flat().every(isUrl));
+}
+
+function isUrl(value: unknown): boolean {
+  return typeof value === "string" && /^https?:\/\//.test(value);
+}
+
+/** The World that an option names, with its defaults. */
+export function resolveWorld(value: unknown): ResolvedWorld {
+  const path = "orchestrator.world";
+  if (typeof value === "string" && value.trim() !== "" && value !== "embedded") {
+    return { type: "target", name: value };
+  }
+  const { type, ...rest } =
+    value === undefined || value === "embedded" ? { type: "embedded" } : asObject(value, path);
+  if (type !== "embedded") {
+    throw invalid(path, 'must be "embedded", "local", a package or {type: "embedded"}', value);
+  }
+  assertKnownKeys(rest, ["retention"], path);
+  const { retention } = rest as { retention?: unknown };
+  return {
+    type,
+    retention: positives(retention, defaults.retention, `${path}.retention`, Infinity),
+  };
+}
+
+/** An absolute path without a slash at its end. */
+export function resolveRoute(value: unknown, path: string): string {
+  if (typeof value !== "string" || !/^(?:\/[\w.~-]+)+\/?$/.test(value)) {
+    throw invalid(path, "must be an absolute path such as /api/orchestrator", value);
+  }
+  return value.replace(/\/$/, "");
+}
+
+/** The longest a timer can wait; one set to more fires at once. */
+const most = 2 ** 31 - 1;
+
+/** Whole numbers above 0 for the keys of `fallback`, which fills in the absent ones. */
+export function positives<T extends Record<string, number>>(
+  value: unknown,
+  fallback: T,
+  path: string,
+  greatest: number = most,
+): T {
+  if (value === undefined) return fallback;
+  const given = asObject(value, path);
+  assertKnownKeys(given, Object.keys(fallback), path);
+  for (const [key, number] of Object.entries(given)) {
+    const valid =
+      Number.isInteger(number) && (number as number) > 0 && (number as number) <= greatest;
+    if (number !== undefined && !valid) {
+      throw invalid(
+        `${path}.${key}`,
+        `must be a whole number ${greatest === most ? `from 1 to ${most}` : "above 0"}`,
+        number,
+      );
+    }
+  }
+  const set = Object.entries(given).filter(([, number]) => number !== undefined);
+  return { ...fallback, ...Object.fromEntries(set) };
+}
+
+/** A value as the object it has to be. */
+export function asObject(value: unknown, path: string): Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw invalid(path, "must be an object", value);
+  }
+  return value as Record<string, unknown>;
+}
+
+/** Refuses a key that is no option. */
+export function assertKnownKeys(value: object, known: readonly string[], path: string): void {
+  const unknown = Object.keys(value).find((key) => !known.includes(key));
+  if (unknown !== undefined) {
+    throw new OrchestratorError(
+      "CONFIG_INVALID",
+      `${path}.${unknown} is not an option. Known: ${known.join(", ")}`,
+    );
+  }
+}
+
+/** The error of an option that is not what it must be. */
+export function invalid(path: string, rule: string, got: unknown): OrchestratorError {
+  return new OrchestratorError("CONFIG_INVALID", `${path} ${rule} (got ${JSON.stringify(got)})`);
+}

@@ -1,0 +1,19 @@
+/**
+ * Stands in for the World while the engine's modules load, and keeps what they would have it deliver to.
+ *
+ * The engine asks a World for its queue handlers when its modules are evaluated, before anything of ours
+ * can have run. Without this it makes a local World for that alone, and messages reach its handlers only
+ * as HTTP requests. The function is sent as text, so it refers to nothing outside.
+ */
+export function standIn(): void {
+  if (process.env.WORKFLOW_TARGET_WORLD) return;
+  const slots = globalThis as Record<symbol, unknown>;
+  const handlers = (slots[Symbol.for("@runners/orchestrator//queue-handlers")] ??=
+    new Map()) as Map<string, unknown>;
+  slots[Symbol.for("@workflow/world//stubbedCache")] ??= {
+    createQueueHandler(prefix: string, handler: unknown) {
+      handlers.set(prefix, handler);
+      return async () => new Response(null, { status: 403 });
+    },
+  };
+}

@@ -1,0 +1,2 @@
+export * from "./authors.ts";
+export { createOrchestratorHandler } from "./runtime/workflows/no-handler.ts";

@@ -1,0 +1,106 @@
+import { useContext } from "#orchestrator/virtual/app";
+import { OrchestratorError } from "../core/errors.ts";
+import type {
+  HandlerInput,
+  OrchestratorHandler,
+  OrchestratorHandlerOptions,
+} from "../types/handler.ts";
+import type { AppContext } from "./context.ts";
+import type { OrchestratorContext } from "./compose.ts";
+import { resolveHandlerOptions, routeOf } from "./handler-options.ts";
+import { joinServer } from "./process-server.ts";
+
+/**
+ * The HTTP API for any framework that has requests and responses of the web's. In a Nitro app built with
+ * our module it serves that app; anywhere else it brings the engine along and starts at once, with the
+ * one workflow `run`. Where it cannot start, it says so on stderr, answers 503, and tries again.
+ *
+ * @throws OrchestratorError `CONFIG_INVALID` for an option
+ */
+export function createOrchestratorHandler(
+  options: OrchestratorHandlerOptions = {},
+): OrchestratorHandler {
+  return useContext ? handlerOfApp(useContext, options) : handlerOfProcess(options);
+}
+
+function handlerOfApp(
+  useContext: () => AppContext,
+  options: OrchestratorHandlerOptions,
+): OrchestratorHandler {
+  const { route, ...others } = options;
+  if (Object.keys(others).length > 0) {
+    throw new OrchestratorError(
+      "CONFIG_INVALID",
+      `orchestrator.${Object.keys(others)[0]} was given to createOrchestratorHandler in a Nitro app: set it under \`orchestrator\` in nitro.config.ts`,
+    );
+  }
+  const api = apiAt(route);
+  const handler = async (input: HandlerInput): Promise<Response> => {
+    const context = useContext();
+    await context.ready;
+    return api(context)(requestOf(input));
+  };
+  return withLife(
+    handler,
+    () => useContext().ready,
+    async () => undefined,
+  );
+}
+
+function handlerOfProcess(options: OrchestratorHandlerOptions): OrchestratorHandler {
+  const settings = resolveHandlerOptions(options);
+  const server = joinServer(settings);
+  const api = apiAt(settings.options.route);
+  let closed = false;
+  const handler = async (input: HandlerInput): Promise<Response> => {
+    if (closed) return unavailable("The orchestrator has been closed");
+    const context = await server.context();
+    if (!context) return unavailable("The orchestrator cannot start; its log says why");
+    return api(context)(requestOf(input));
+  };
+  return withLife(
+    handler,
+    () => server.ready,
+    () => {
+      closed = true;
+      return server.release();
+    },
+  );
+}
+
+type Api = OrchestratorContext["handler"];
+
+/** The API of a context below a route; of the same one again and again, it is made once. */
+function apiAt(
+  given: string | undefined,
+): (context: Pick<OrchestratorContext, "handler" | "handlerAt">) => Api {
+  const route = given === undefined ? undefined : routeOf(given);
+  const made = new WeakMap<object, Api>();
+  return (context) => {
+    const api =
+      made.get(context) ?? (route === undefined ? context.handler : context.handlerAt(route));
+    made.set(context, api);
+    return api;
+  };
+}
+
+function withLife(
+  handler: (input: HandlerInput) => Promise<Response>,
+  ready: () => Promise<void>,
+  close: () => Promise<void>,
+): OrchestratorHandler {
+  return Object.defineProperties(handler, {
+    ready: { get: ready },
+    close: { value: close },
+  }) as OrchestratorHandler;
+}
+
+/** The request itself, also out of an event or a context that carries it. */
+function requestOf(input: HandlerInput): Request {
+  if ("req" in input) return input.req;
+  return "request" in input ? input.request : input;
+}
+
+function unavailable(error: string): Response {
+  return Response.json({ error }, { status: 503, headers: { "retry-after": "5" } });
+}

@@ -1,0 +1,60 @@
+import type {
+  CircuitConfig,
+  ExecutionConfig,
+  HealthCheckConfig,
+  LoadBalancerConfig,
+  LoadBalancerModule,
+  RegistryConfig,
+  RegistryModule,
+  WorldConfig,
+} from "./config.ts";
+
+/** Options of `createOrchestratorHandler`: those of `nitro.config.ts`, and what only code can say. */
+export interface OrchestratorHandlerOptions {
+  /**
+   * The path that requests carry; `""` for a server that does nothing else.
+   * @default "/api/orchestrator"
+   */
+  route?: string;
+  /** The runner servers, or a registry of your own. Without it `ORCHESTRATOR_REGISTRY`, then `PLAYWRIGHT_RUNNERS`, is read at start. */
+  registry?: RegistryConfig | RegistryModule;
+  /**
+   * By name, or a balancer of your own. Without it `ORCHESTRATOR_LOAD_BALANCER` is read at start.
+   * @default "least-load"
+   */
+  loadBalancer?: LoadBalancerConfig | LoadBalancerModule;
+  /**
+   * Runner functions by name, and their `<name>InputSchema`s, for runs in `local` mode. Or URLs by
+   * region, which is short for a `registry` of these servers.
+   */
+  runners?: Record<string, unknown>;
+  /**
+   * Milliseconds one of `runners` may take.
+   * @default 30000
+   */
+  runnerTimeout?: number;
+  /** Probes of the servers; `false` leaves only what attempts show. */
+  healthCheck?: HealthCheckConfig | false;
+  circuit?: CircuitConfig;
+  execution?: ExecutionConfig;
+  /**
+   * Where runs are kept. `WORKFLOW_TARGET_WORLD` goes before it.
+   * @default "embedded"
+   */
+  world?: WorldConfig;
+  /** Folder of the store. Without it `ORCHESTRATOR_DATA_DIR`, then `.orchestrator` in the working directory. */
+  dataDir?: string;
+}
+
+/** A request as frameworks hand it over: by itself, or as an event's or a context's. */
+export type HandlerInput = Request | { req: Request } | { request: Request };
+
+/** The HTTP API as a function, and its life. */
+export interface OrchestratorHandler {
+  /** Answers a request; never rejects. */
+  (input: HandlerInput): Promise<Response>;
+  /** Resolves when runs are taken up; rejects if the first attempt to start failed. Nobody has to look at it. */
+  readonly ready: Promise<void>;
+  /** Answers all who wait for a run's end, and stops. Runs in flight go on at the next start. */
+  close(): Promise<void>;
+}

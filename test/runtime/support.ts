@@ -1,0 +1,121 @@
+import { createRunLists } from "../../src/runtime/run-lists.ts";
+import { createRunService } from "../../src/runtime/run-service.ts";
+import { createRunViews, packInput } from "../../src/runtime/run-views.ts";
+import { embeddedStarts } from "../../src/runtime/starts.ts";
+import type { RunAbout, RunService } from "../../src/types/engine.ts";
+import type { WorkflowEntry } from "../../src/types/manifest.ts";
+import { createJournals, type Journals } from "../../src/runtime/journal.ts";
+import { createRunFold, type RunFold } from "../../src/core/run-state.ts";
+import { runWorkflow } from "../../src/core/run-workflow.ts";
+import type { World } from "../../src/runtime/engine-world.ts";
+import { createShards, type JobRunner, type Shards } from "../../src/runtime/shards.ts";
+import { createDurations } from "../../src/runtime/durations.ts";
+import type { JobResult, PlannedJob } from "../../src/types/run.ts";
+import type { ShardRequest } from "../../src/types/shard.ts";
+import type { EmbeddedWorld } from "../../src/world/index.ts";
+import { append } from "../world/support.ts";
+
+/** Journals on an embedded World. */
+export function journalsOn(world: EmbeddedWorld): Journals {
+  return createJournals(() => world as unknown as World);
+}
+
+/** Planned jobs of these ids. */
+export function planned(...ids: string[]): PlannedJob[] {
+  return ids.map((id) => ({ id, url: `https://x.test/${id}`, runners: [{ name: "check" }] }));
+}
+
+/** A shard of these jobs. */
+export function shardOf(jobs: PlannedJob[], rest: Partial<ShardRequest> = {}): ShardRequest {
+  return { jobs, mode: "remote", group: 0, collect: true, ...rest };
+}
+
+/** What a server answers, as a job's result. */
+export function passed(jobId: string, server = "s1"): JobResult {
+  const results = [{ name: "check", status: "pass" as const }];
+  return { jobId, server, results, attempts: [], durationMs: 1 };
+}
+
+/** Shards of one process, whose jobs are executed by this. */
+export function shardsOf(
+  journals: Journals,
+  remote: JobRunner,
+  onRunEnd: (runId: string, callback: () => void) => () => void = () => () => undefined,
+  alone = false,
+): Shards {
+  const runners = { remote, local: remote };
+  const input = (runId: string): Promise<never> =>
+    Promise.reject(new Error(`${runId} was asked for its input`));
+  return createShards({ journals, runners, durations: createDurations(), input, onRunEnd, alone });
+}
+
+/** What a run's journal comes to. */
+export async function foldOf(
+  journals: Journals,
+  runId: string,
+  jobs: PlannedJob[],
+): Promise<RunFold> {
+  const fold = createRunFold(jobs);
+  for (const entry of (await journals.read(runId)).entries) fold.apply(entry);
+  return fold;
+}
+
+/** Something that comes when it is told to. */
+export interface Gate {
+  opened: Promise<void>;
+  open(): void;
+}
+
+/** A closed gate. */
+export function gate(): Gate {
+  let open = (): void => undefined;
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  return { opened, open };
+}
+
+/** Stores a run of these jobs, and answers with the engine's id of it. */
+export async function submit(
+  world: EmbeddedWorld,
+  jobs: PlannedJob[],
+  options: { about?: RunAbout; workflowId?: string } = {},
+): Promise<string> {
+  const { about, workflowId = runWorkflow.workflowId } = options;
+  const outcome = await embeddedStarts(world).start({
+    workflowId,
+    args: [await packInput({ jobs, mode: "remote" })],
+    ...(about && { about }),
+  });
+  if (outcome.kind === "conflict") throw new Error("conflict");
+  return outcome.runId;
+}
+
+/** Ends a run of ours in a state, as the engine would. */
+export async function storeOutput(
+  world: EmbeddedWorld,
+  runId: string,
+  state: string,
+): Promise<void> {
+  await append(world, runId, "run_started");
+  // How the engine writes a plain object down.
+  const output = new TextEncoder().encode(`devl${JSON.stringify([{ state: 1 }, state])}`);
+  await append(world, runId, "run_completed", { eventData: { output } });
+}
+
+/** The run service on a World that executes nothing. */
+export function serviceOn(
+  world: EmbeddedWorld,
+  journals: Journals = journalsOn(world),
+  workflows: WorkflowEntry[] = [],
+): { service: RunService } {
+  const asWorld = (): World => world as unknown as World;
+  const starts = embeddedStarts(world);
+  const service = createRunService({
+    world: asWorld,
+    engine: { start: starts.start },
+    starts,
+    views: createRunViews(asWorld, journals),
+    lists: createRunLists(asWorld, async () => ({ workflows })),
+    preview: async () => [],
+  });
+  return { service };
+}
