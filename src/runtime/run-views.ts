@@ -28,7 +28,7 @@ export interface RunViews {
 }
 
 /** Jobs of all views together; the view that was looked at longest ago goes first. */
-const MAX_JOBS = 50_000;
+const MAX_JOBS = 30_000;
 
 const deflate = promisify<string, object, Buffer>(deflateRaw);
 const inflate = promisify<Buffer, Buffer>(inflateRaw);
