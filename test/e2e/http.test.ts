@@ -14,6 +14,7 @@ beforeAll(async () => {
 afterAll(() => server.stop("SIGKILL"));
 
 const names = [
+  "cancel",
   "circular",
   "echo",
   "executeSingleRunner",
@@ -27,6 +28,11 @@ const names = [
   "run",
   "sleepily",
   "slowly",
+  "spread",
+  "spreadBadly",
+  "spreadInSteps",
+  "spreadSideBySide",
+  "spreadTwice",
   "toString",
   "trustsItsCaller",
 ];

@@ -36,7 +36,7 @@ test("200 racing starts under one key are one run, over a restart too", async ()
 test("one key with another fingerprint is a conflict; keys do not hold each other up", async () => {
   const world = await openWorld();
   const { runId } = await claimStart(world, "a");
-  expect(await claimStart(world, "a", "other")).toEqual({ kind: "conflict", runId });
+  expect(await claimStart(world, "a", "other")).toEqual({ kind: "conflict", runId, key: "a" });
   expect(await claimStart(world, "b", "other")).toMatchObject({ kind: "started" });
 });
 
