@@ -30,11 +30,14 @@ const FIRST = 64;
 /** Milliseconds after which it is decided whether more may be in flight. */
 const WIDEN_MS = 100;
 
+/** Milliseconds that others may have had to wait for their turn when more are to begin. */
+const LATE_MS = 20;
+
 /** How many more at most. */
 const STEP = 512;
 
 /** Jobs that start in one go: all else of this process waits meanwhile. */
-const GO = 64;
+const GO = 32;
 
 /** Decisions after which more are tried once again, though more brought nothing the last time. */
 const PATIENCE = 10;
@@ -106,10 +109,12 @@ export function createSlots({ now, after }: Pace = realPace): Slots {
   function decide(elapsed: number): void {
     deciding = false;
     const rate = left / elapsed;
-    const more = left < opened / 32 || rate > best * 1.25;
+    // A timer that comes late says that this process has all that it can do.
+    const late = elapsed > WIDEN_MS + LATE_MS;
+    const more = !late && (left < opened / 32 || rate > best * 1.25);
     best = Math.max(best, rate);
     held = more ? 0 : held + 1;
-    if (more || held % PATIENCE === 0) opened += Math.min(opened, STEP);
+    if (more || (!late && held % PATIENCE === 0)) opened += Math.min(opened, STEP);
     pump();
   }
 

@@ -123,7 +123,7 @@ function streamName(runId: string): string {
 }
 
 function equal(a: Uint8Array, b: Uint8Array | undefined): boolean {
-  return a.length === b?.length && a.every((byte, index) => byte === b[index]);
+  return b !== undefined && Buffer.compare(a, b) === 0;
 }
 
 const decoder = new TextDecoder();

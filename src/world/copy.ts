@@ -8,7 +8,7 @@ export function copy<T>(value: T): T {
 
 function copyValue(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
-  if (value instanceof Uint8Array) return Uint8Array.from(value);
+  if (value instanceof Uint8Array) return new Uint8Array(value);
   if (value instanceof Date) return new Date(value.getTime());
   if (Array.isArray(value)) return value.map(copyValue);
   const prototype = Object.getPrototypeOf(value);

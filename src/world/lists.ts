@@ -115,7 +115,15 @@ export function createLists(
     },
   };
   return {
-    runs: durably(store, runs) as World["runs"],
+    runs: {
+      ...durably(store, runs),
+      // A run's record says all that its answer does, and is asked for more often than anything else.
+      get: async (...args: Parameters<typeof runs.get>) => {
+        const run = await runs.get(...args);
+        await store.durable(keys.run(args[0]));
+        return run;
+      },
+    } as World["runs"],
     steps: durably(store, steps) as World["steps"],
     hooks: durably(store, hooks),
     events: durably(store, events),

@@ -227,7 +227,13 @@ export function openLmdbStore(options: { dataDir: string; readOnly: boolean }): 
       }
       return group.durable;
     },
-    durable: () => (failure ? Promise.reject(failure) : (groups.at(-1)?.durable ?? done)),
+    durable(key) {
+      if (failure) return Promise.reject(failure);
+      const last = groups.findLast(
+        ({ writes }) => key === undefined || writes.get(bucketOf(key))?.has(key),
+      );
+      return last?.durable ?? done;
+    },
     exclusively: (action) => database.transactionSync(() => action(database)),
     settled,
     async close() {
@@ -239,6 +245,8 @@ export function openLmdbStore(options: { dataDir: string; readOnly: boolean }): 
 
 /** True for a value that may be kept in memory beside many others. */
 function isSmall(value: {}): boolean {
+  // Bytes are an object of one property each.
+  if (value instanceof Uint8Array) return value.length <= MAX_DECODED_PART;
   return Object.values(value).every(
     (part) =>
       !((part instanceof Uint8Array || typeof part === "string") && part.length > MAX_DECODED_PART),

@@ -42,8 +42,8 @@ export interface Store {
   range<T>(range: Range): Iterable<Entry<T>>;
   /** @param wait how the caller waits @default "busily" */
   write(writes: readonly Write[], wait?: Wait): Promise<void>;
-  /** Resolves when all that has been written is stored, and hurries nothing. */
-  durable(): Promise<void>;
+  /** Resolves when all that has been written is stored, or what has been written of a key; hurries nothing. */
+  durable(key?: string): Promise<void>;
   /** Resolves when all writes are stored; no other call may follow. */
   close(): Promise<void>;
 }

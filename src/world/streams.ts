@@ -133,7 +133,7 @@ export function createStreams(store: Store): Streams {
               if (index < length) {
                 const chunk = store.get<Uint8Array>(keys.chunk(name, index++));
                 if (!chunk?.byteLength) continue;
-                return controller.enqueue(Uint8Array.from(chunk));
+                return controller.enqueue(new Uint8Array(chunk));
               }
               if (done) return controller.close();
               await more(name, gaveUp.signal);
@@ -155,7 +155,7 @@ export function createStreams(store: Store): Streams {
       const data = [];
       for (let index = first; index < end; index++) {
         const chunk = store.get<Uint8Array>(keys.chunk(name, index));
-        data.push({ index, data: Uint8Array.from(chunk ?? []) });
+        data.push({ index, data: new Uint8Array(chunk ?? []) });
       }
       const hasMore = end < length;
       return { data, cursor: hasMore ? String(end) : null, hasMore, done };
@@ -198,5 +198,5 @@ export function streamKeys(name: string, store: Store): string[] {
 }
 
 function toBytes(chunk: string | Uint8Array): Uint8Array {
-  return typeof chunk === "string" ? new TextEncoder().encode(chunk) : Uint8Array.from(chunk);
+  return typeof chunk === "string" ? new TextEncoder().encode(chunk) : new Uint8Array(chunk);
 }

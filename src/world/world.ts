@@ -166,7 +166,7 @@ function openLazily(
         }
         return open().write(writes, wait);
       },
-      durable: () => lmdb?.durable() ?? Promise.resolve(),
+      durable: (key) => lmdb?.durable(key) ?? Promise.resolve(),
       close: async () => lmdb?.close(),
     },
     take,

@@ -182,11 +182,12 @@ test("a wait that fails takes a place again before it is told", async () => {
 async function inFlightAt(
   times: number[],
   work: (index: number, clock: Clock) => Promise<void>,
+  late = 0,
 ): Promise<number[]> {
   const clock = createClock(0);
   const slots = createSlots({
     now: clock.now,
-    after: (ms, callback) => void clock.sleep(ms).then(callback),
+    after: (ms, callback) => void clock.sleep(ms === 0 ? 0 : ms + late).then(callback),
   });
   let inFlight = 0;
   for (let index = 0; index < 2000; index++) {
@@ -218,13 +219,19 @@ test("a wide window is filled step by step with jobs that take long", async () =
   ]);
 });
 
+test("a wide window stays as it is while this process has all that it can do", async () => {
+  const work = (_: number, clock: Clock): Promise<void> => clock.sleep(60_000);
+  expect(await inFlightAt([99, 500, 2000], work, 30)).toEqual([64, 64, 64]);
+  expect(await inFlightAt([99, 500], work, 10)).toEqual([64, 1024]);
+});
+
 test("more are put side by side for as long as more of them end", async () => {
   const [first, last] = await inFlightAt([90, 310], (_, clock) => clock.sleep(60));
   expect(first).toBe(64);
   expect(last).toBeGreaterThanOrEqual(256);
 });
 
-test("no more than 64 start in one go, so that all else of the process has its turn", async () => {
+test("no more than 32 start in one go, so that all else of the process has its turn", async () => {
   const rests: (() => void)[] = [];
   const slots = createSlots({
     now: () => 0,
@@ -239,7 +246,7 @@ test("no more than 64 start in one go, so that all else of the process has its t
     counts.push(started);
     rests.shift()?.();
   }
-  expect(counts).toEqual([64, 128, 192, 200, 200]);
+  expect(counts).toEqual([32, 64, 96, 128, 160]);
 });
 
 test("jobs that would only wait for each other are not put side by side", async () => {
