@@ -1,6 +1,5 @@
 import { existsSync } from "node:fs";
 import { extname, isAbsolute, resolve } from "pathe";
-import { serversOfRegions } from "./core/server-config.ts";
 import { parseLoadBalancer, parseRegistry } from "./core/server-options.ts";
 import {
   asObject,
@@ -9,8 +8,9 @@ import {
   invalid,
   isRegionMap,
   positives,
+  registryOfRegions,
   resolveRoute,
-  resolveWorld,
+  resolveShared,
 } from "./core/settings.ts";
 import type { OrchestratorConfig, OrchestratorOptions, RunnersConfig } from "./types/config.ts";
 
@@ -55,13 +55,7 @@ function resolveKeys(config: unknown, rootDir: string): OrchestratorOptions {
             rootDir,
           ),
     runners: runners(isRegionMap(user.runners, runnerOptions) ? undefined : user.runners),
-    healthCheck:
-      user.healthCheck === false
-        ? false
-        : positives(user.healthCheck, defaults.healthCheck, "orchestrator.healthCheck"),
-    circuit: positives(user.circuit, defaults.circuit, "orchestrator.circuit"),
-    execution: positives(user.execution, defaults.execution, "orchestrator.execution"),
-    world: resolveWorld(user.world),
+    ...resolveShared(user),
   };
 }
 
@@ -69,11 +63,7 @@ function resolveKeys(config: unknown, rootDir: string): OrchestratorOptions {
 function registry(user: OrchestratorConfig, rootDir: string): OrchestratorOptions["registry"] {
   const path = "orchestrator.registry";
   if (isRegionMap(user.runners, runnerOptions)) {
-    if (user.registry !== undefined) {
-      throw invalid(path, "cannot stand beside orchestrator.runners with URLs", user.registry);
-    }
-    const servers = serversOfRegions(user.runners, "orchestrator.runners");
-    return { type: "in-memory", servers };
+    return registryOfRegions(user.runners, user.registry);
   }
   if (user.registry === undefined) return { type: "env" };
   return modulePath(parseRegistry(user.registry, path), path, rootDir);

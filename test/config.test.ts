@@ -199,6 +199,10 @@ describe("a bad value is an error that starts with its path and says what was ex
       /^orchestrator\.registry cannot stand beside orchestrator\.runners with URLs/,
     ],
     [
+      { runners: { eu: server.url, us: "nowhere" } },
+      /^orchestrator\.runners\["us"\] must be an absolute http\(s\) URL \(got "nowhere"\)/,
+    ],
+    [
       { runners: { eu: "http://user:secret@eu.example.com" } },
       /^orchestrator\.runners\["eu"\] must not contain credentials/,
     ],

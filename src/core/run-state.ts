@@ -1,5 +1,6 @@
 import type {
   FailurePolicy,
+  JobCounts,
   JournalEntry,
   PlannedJob,
   RunJob,
@@ -7,24 +8,10 @@ import type {
 } from "../types/run.ts";
 import { sanitizeResults } from "./runner-result.ts";
 
-/** Jobs of a run by what became of them. */
-export interface RunCounts {
-  total: number;
-  /** Answered with results, even failing ones. */
-  completed: number;
-  /** Failed or timed out. */
-  failed: number;
-  /** Of `failed`, those that timed out. */
-  timedOut: number;
-  cancelled: number;
-  /** Of `completed`, those whose results all pass. */
-  passed: number;
-}
-
 /** A run's jobs as its journal has them so far. */
 export interface RunFold {
   /** Live; not to be changed by whoever reads it. */
-  readonly counts: Readonly<RunCounts>;
+  readonly counts: Readonly<JobCounts>;
   /** Epoch milliseconds of the latest entry; undefined before the first. */
   readonly updatedAt: number | undefined;
   /** The jobs so far, in insertion order; not to be changed by whoever reads them. */
@@ -59,7 +46,7 @@ export function createRunFold(planned: readonly PlannedJob[]): RunFold {
     passed: false,
   }));
   const byId = new Map(jobs.map((job) => [job.planned.id, job]));
-  const counts: RunCounts = {
+  const counts: JobCounts = {
     total: jobs.length,
     completed: 0,
     failed: 0,
@@ -113,7 +100,7 @@ export function createRunFold(planned: readonly PlannedJob[]): RunFold {
  * @param options.timedOut whether the run's own timeout passed
  */
 export function endStateOf(
-  counts: Readonly<RunCounts>,
+  counts: Readonly<JobCounts>,
   { policy, timedOut = false }: { policy?: FailurePolicy; timedOut?: boolean } = {},
 ): "completed" | "failed" | "timed_out" {
   const good = policy === undefined ? counts.completed === counts.total : satisfies(counts, policy);
@@ -128,7 +115,7 @@ export function jobPassed({ state, results }: Pick<RunJob, "results" | "state">)
   );
 }
 
-function satisfies({ passed, total }: Readonly<RunCounts>, policy: FailurePolicy): boolean {
+function satisfies({ passed, total }: Readonly<JobCounts>, policy: FailurePolicy): boolean {
   if (policy === "all") return passed === total;
   if (policy === "any") return passed > 0;
   return "quorum" in policy ? passed >= policy.quorum : total - passed <= policy.allowFailures;
@@ -169,7 +156,7 @@ function completeJob(
   job.passed = jobPassed(job);
 }
 
-function count(counts: RunCounts, { state, passed }: FoldedJob): void {
+function count(counts: JobCounts, { state, passed }: FoldedJob): void {
   if (state === "completed") counts.completed++;
   if (state === "failed" || state === "timed_out") counts.failed++;
   if (state === "timed_out") counts.timedOut++;

@@ -2,11 +2,15 @@ import type {
   CircuitConfig,
   ExecutionConfig,
   HealthCheckConfig,
+  OrchestratorConfig,
+  OrchestratorOptions,
+  ResolvedRegistry,
   ResolvedWorld,
   RetentionConfig,
   RunnersConfig,
 } from "../types/config.ts";
 import { OrchestratorError } from "./errors.ts";
+import { serversOfRegions } from "./server-config.ts";
 
 /** What options are where the user leaves them out. */
 export const defaults: {
@@ -31,14 +35,45 @@ export const defaults: {
   retention: { age: 30 * 24 * 60 * 60 * 1000, count: 10_000 },
 };
 
-/** True for `{"us-east-1": "https://…"}`, which stands where other things of runners may stand too. */
+/** The options that every host has, checked, with their defaults. */
+export function resolveShared(
+  user: Pick<OrchestratorConfig, "circuit" | "execution" | "healthCheck" | "world">,
+): Pick<OrchestratorOptions, "circuit" | "execution" | "healthCheck" | "world"> {
+  return {
+    healthCheck:
+      user.healthCheck === false
+        ? false
+        : positives(user.healthCheck, defaults.healthCheck, "orchestrator.healthCheck"),
+    circuit: positives(user.circuit, defaults.circuit, "orchestrator.circuit"),
+    execution: positives(user.execution, defaults.execution, "orchestrator.execution"),
+    world: resolveWorld(user.world),
+  };
+}
+
+/** The registry of the servers that `runners` names, beside which no other can stand. */
+export function registryOfRegions(
+  regions: Record<string, string | string[]>,
+  registry: unknown,
+): ResolvedRegistry {
+  if (registry !== undefined) {
+    const rule = "cannot stand beside orchestrator.runners with URLs";
+    throw invalid("orchestrator.registry", rule, registry);
+  }
+  return { type: "in-memory", servers: serversOfRegions(regions, "orchestrator.runners") };
+}
+
+/**
+ * True for `{"us-east-1": "https://…"}`, which stands where other things of runners may stand too. One URL is
+ * enough, so that a text that was to be another is told to be none.
+ */
 export function isRegionMap(
   value: unknown,
   otherKeys: readonly string[] = [],
 ): value is Record<string, string | string[]> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  const urls = Object.entries(value).filter(([key]) => !otherKeys.includes(key));
-  return urls.length > 0 && urls.every(([, url]) => [url].flat().every(isUrl));
+  if (otherKeys.some((key) => key in value)) return false;
+  const urls = Object.values(value).flat();
+  return urls.some(isUrl) && urls.every((url) => typeof url === "string");
 }
 
 function isUrl(value: unknown): boolean {

@@ -1,3 +1,4 @@
+import { docsOperation, specOperation } from "../docs/operations.ts";
 import { sampleOf } from "../core/json-sample.ts";
 import { inputComponents, toJsonSchema } from "../core/json-schema.ts";
 import { runWorkflow } from "../core/run-workflow.ts";
@@ -6,7 +7,7 @@ import type { JsonObject, Manifest, StandardSchema } from "../types/index.ts";
 import { refer, schemaComponents } from "./openapi/components.ts";
 import { errorComponents, runForm, sharedErrors } from "./openapi/errors.ts";
 import type { ExampleRunner } from "./openapi/examples.ts";
-import { headers, jsonContent, parameters, type Paths } from "./openapi/operation.ts";
+import { headers, parameters, type Paths } from "./openapi/operation.ts";
 import { runPaths } from "./openapi/runs.ts";
 import { workflowOperations, workflowPaths } from "./openapi/workflows.ts";
 
@@ -134,34 +135,8 @@ function merge(one: Paths, other: Paths): Paths {
 
 function metaPaths(route: string): Paths {
   return {
-    [`${route}/spec.json`]: {
-      get: {
-        operationId: "getSpec",
-        tags: ["meta"],
-        summary: "This OpenAPI document",
-        responses: {
-          200: {
-            description: "OpenAPI 3.1.",
-            content: jsonContent({ type: "object", required: ["openapi", "info", "paths"] }),
-          },
-          ...sharedErrors(runForm, [405, 500]),
-        },
-      },
-    },
-    [`${route}/docs`]: {
-      get: {
-        operationId: "getDocs",
-        tags: ["meta"],
-        summary: "This document as a page",
-        responses: {
-          200: {
-            description: "HTML that needs nothing from elsewhere.",
-            content: { "text/html": { schema: { type: "string" } } },
-          },
-          ...sharedErrors(runForm, [405]),
-        },
-      },
-    },
+    [`${route}/spec.json`]: { get: specOperation(sharedErrors(runForm, [405, 500])) },
+    [`${route}/docs`]: { get: docsOperation(sharedErrors(runForm, [405])) },
   };
 }
 

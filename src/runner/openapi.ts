@@ -1,3 +1,4 @@
+import { docsOperation, specOperation } from "../docs/operations.ts";
 import type { JsonObject, RunnerExecuteReply } from "../types/index.ts";
 import type { RunnerCatalog } from "./catalog.ts";
 import {
@@ -162,34 +163,6 @@ function infoOperation(info: RunnerInfo): JsonObject {
       200: {
         description: "The runners of this server and how to call them.",
         content: jsonContent(refer("Info"), { info: { value: info } }),
-      },
-    },
-  };
-}
-
-function specOperation(): JsonObject {
-  return {
-    operationId: "getSpec",
-    tags: ["meta"],
-    summary: "This OpenAPI document",
-    responses: {
-      200: {
-        description: "OpenAPI 3.1.",
-        content: jsonContent({ type: "object", required: ["openapi", "info", "paths"] }),
-      },
-    },
-  };
-}
-
-function docsOperation(): JsonObject {
-  return {
-    operationId: "getDocs",
-    tags: ["meta"],
-    summary: "This document as a page",
-    responses: {
-      200: {
-        description: "HTML that needs nothing from elsewhere.",
-        content: { "text/html": { schema: { type: "string" } } },
       },
     },
   };

@@ -40,3 +40,35 @@ export function aroundCreate(
     events: { ...world.events, create: wrapped as unknown as World["events"]["create"] },
   };
 }
+
+/** A run's record as the World keeps it. */
+export type StoredRun = Awaited<ReturnType<World["runs"]["get"]>>;
+
+/** The engine's statuses as our API spells them. */
+export const stateOfStatus: {
+  readonly pending: "queued";
+  readonly running: "running";
+  readonly completed: "completed";
+  readonly failed: "failed";
+  readonly cancelled: "cancelled";
+} = {
+  pending: "queued",
+  running: "running",
+  completed: "completed",
+  failed: "failed",
+  cancelled: "cancelled",
+};
+
+/** A run's record, or undefined where there is none. */
+export async function readStored(
+  world: World,
+  runId: string,
+  params?: { resolveData: "all" | "none" },
+): Promise<StoredRun | undefined> {
+  try {
+    return (await world.runs.get(runId, params as { resolveData: "all" })) as StoredRun;
+  } catch (error) {
+    if (error instanceof Error && error.name === "WorkflowRunNotFoundError") return undefined;
+    throw error;
+  }
+}

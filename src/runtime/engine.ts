@@ -1,17 +1,9 @@
 import { getRun } from "workflow/api";
 import { getWorld } from "workflow/runtime";
 import type { RunEngine, RunRecord } from "../types/engine.ts";
-import type { World } from "./engine-world.ts";
+import { readStored, stateOfStatus, type World } from "./engine-world.ts";
 import type { RunEnds } from "./run-ends.ts";
 import type { Starts } from "./starts.ts";
-
-const states = {
-  pending: "queued",
-  running: "running",
-  completed: "completed",
-  failed: "failed",
-  cancelled: "cancelled",
-} as const;
 
 /** How often a run is read anew while somebody waits, for an end that another process brought about. */
 const REREAD_MS = 1000;
@@ -64,14 +56,9 @@ export function isRunId(text: string): boolean {
 
 async function readRun(runId: string): Promise<RunRecord | undefined> {
   if (!isRunId(runId)) return undefined;
-  const run = await getWorld()
-    .runs.get(runId)
-    .catch((error: unknown) => {
-      if (error instanceof Error && error.name === "WorkflowRunNotFoundError") return undefined;
-      throw error;
-    });
+  const run = await readStored(getWorld(), runId);
   if (!run) return undefined;
-  const state = states[run.status];
+  const state = stateOfStatus[run.status];
   return {
     runId,
     workflowId: run.workflowName,

@@ -1,5 +1,4 @@
 import { OrchestratorError } from "../core/errors.ts";
-import { serversOfRegions } from "../core/server-config.ts";
 import { parseLoadBalancer, parseRegistry } from "../core/server-options.ts";
 import {
   asObject,
@@ -7,8 +6,9 @@ import {
   defaults,
   invalid,
   positives,
+  registryOfRegions,
   resolveRoute,
-  resolveWorld,
+  resolveShared,
 } from "../core/settings.ts";
 import { collectRunners } from "../runner/catalog.ts";
 import type {
@@ -67,13 +67,7 @@ export function resolveHandlerOptions(given: unknown): HandlerSettings {
       route: routeOf(user.route ?? defaults.route),
       registry,
       loadBalancer,
-      healthCheck:
-        user.healthCheck === false
-          ? false
-          : positives(user.healthCheck, defaults.healthCheck, "orchestrator.healthCheck"),
-      circuit: positives(user.circuit, defaults.circuit, "orchestrator.circuit"),
-      execution: positives(user.execution, defaults.execution, "orchestrator.execution"),
-      world: resolveWorld(user.world),
+      ...resolveShared(user),
     },
     modules,
     runners: { exports: isRegions(user.runners) ? {} : runnersOf(user.runners), timeout },
@@ -97,11 +91,7 @@ function serversOf(user: OrchestratorHandlerOptions): {
   let loadBalancer: ResolvedLoadBalancer = { type: "env" };
   const path = "orchestrator.registry";
   if (isRegions(user.runners)) {
-    if (user.registry !== undefined) {
-      throw invalid(path, "cannot stand beside orchestrator.runners with URLs", user.registry);
-    }
-    const servers = serversOfRegions(user.runners, "orchestrator.runners");
-    registry = { type: "in-memory", servers };
+    registry = registryOfRegions(user.runners, user.registry);
   } else if (isMade(user.registry)) {
     modules.registry = user.registry as RegistryModule;
     registry = { type: "module", path: "" };

@@ -11,9 +11,9 @@ const plugin: NitroAppPlugin = definePlugin((nitroApp) => {
   // The server closes its connections first, and only then calls the hook below.
   onEndSignal(stopWaiting);
   ready.catch((error: unknown) => {
-    console.error(
-      `[orchestrator] cannot start: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    const message = error instanceof Error ? error.message : String(error);
+    // Errors of the World carry the prefix themselves, since others may print them.
+    console.error(`[orchestrator] cannot start: ${message.replace(/^\[orchestrator\] /, "")}`);
     process.exit(1);
   });
   nitroApp.hooks.hook("close", async () => {

@@ -32,7 +32,7 @@ const slot: unique symbol = Symbol.for("@runners/orchestrator//server") as never
 export function joinServer(settings: HandlerSettings): ProcessServer {
   const slots = globalThis as { [slot]?: Shared };
   const before = slots[slot];
-  // One that nobody has any more is about to end.
+  // Without users it is about to end.
   const inUse = before !== undefined && before.users > 0;
   const joins = inUse && isSame(before.settings, settings);
   if (inUse && !joins) {

@@ -2,8 +2,8 @@ import { runWorkflow } from "../core/run-workflow.ts";
 import type { RunFilter, RunService } from "../types/engine.ts";
 import type { Manifest } from "../types/manifest.ts";
 import type { RunListEntry, RunStateName } from "../types/run.ts";
-import type { World } from "./engine-world.ts";
-import { outputOf, type StoredRun } from "./run-views.ts";
+import type { StoredRun, World } from "./engine-world.ts";
+import { outputOf } from "./run-views.ts";
 import { aboutOf } from "./starts.ts";
 
 /** Lists runs of all workflows. */

@@ -4,10 +4,10 @@ import { splitIntoShards } from "../core/shards.ts";
 import type { Preview } from "../core/preview.ts";
 import type { RunEngine, RunService } from "../types/engine.ts";
 import type { PlannedJob, PlanStep, RunInput, RunMode } from "../types/run.ts";
-import type { World } from "./engine-world.ts";
+import { readStored, stateOfStatus, type StoredRun, type World } from "./engine-world.ts";
 import { isRunId } from "./engine.ts";
 import type { RunLists } from "./run-lists.ts";
-import { outputOf, packInput, type RunView, type RunViews, type StoredRun } from "./run-views.ts";
+import { outputOf, packInput, type RunView, type RunViews } from "./run-views.ts";
 import { aboutOf, type Starts } from "./starts.ts";
 
 /** What runs over regions are served from. */
@@ -126,26 +126,12 @@ function planSteps(
 function factsOf(run: StoredRun): RunFacts {
   const { runId, tags } = aboutOf(run);
   const output = outputOf(run);
-  const states = {
-    pending: "queued",
-    running: "running",
-    failed: "failed",
-    cancelled: "cancelled",
-  } as const;
   return {
     runId: runId ?? run.runId,
-    state: run.status === "completed" ? output!.state : states[run.status],
+    state: run.status === "completed" ? output!.state : stateOfStatus[run.status],
     createdAt: run.createdAt.getTime(),
     ...(run.completedAt && { completedAt: run.completedAt.getTime() }),
     ...(tags && { tags }),
     ...(run.status === "failed" && { error: run.error?.message ?? "unknown error" }),
   };
-}
-
-/** A run's record, or undefined where there is none. */
-async function readStored(world: World, runId: string): Promise<StoredRun | undefined> {
-  return world.runs.get(runId).catch((error: unknown) => {
-    if (error instanceof Error && error.name === "WorkflowRunNotFoundError") return undefined;
-    throw error;
-  });
 }

@@ -3,11 +3,8 @@ import { deflateRaw, inflateRaw } from "node:zlib";
 import { hydrateResourceIO, observabilityRevivers } from "workflow/observability";
 import { createRunFold, type RunFold } from "../core/run-state.ts";
 import type { PackedRunInput, RunInput, RunOutput } from "../types/run.ts";
-import type { World } from "./engine-world.ts";
+import type { StoredRun, World } from "./engine-world.ts";
 import type { JournalCursor, Journals } from "./journal.ts";
-
-/** A run's record as the World keeps it. */
-export type StoredRun = Awaited<ReturnType<World["runs"]["get"]>>;
 
 /** What a run was started with, and what its journal says so far. */
 export interface RunView {

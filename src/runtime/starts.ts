@@ -5,7 +5,7 @@ import type { RunAbout, StartOutcome, StartRequest } from "../types/engine.ts";
 import type { EmbeddedWorld } from "../world/index.ts";
 import type { Claims } from "./claims.ts";
 import { createTurns } from "./turns.ts";
-import { aroundCreate, type World } from "./engine-world.ts";
+import { aroundCreate, readStored, type World } from "./engine-world.ts";
 
 /** Starts runs that are stored before the start is acknowledged. */
 export interface Starts {
@@ -173,13 +173,5 @@ export function aboutOf(run: { executionContext?: Record<string, unknown> }): Ru
 }
 
 async function isStored(runId: string): Promise<boolean> {
-  return getWorld()
-    .runs.get(runId, { resolveData: "none" })
-    .then(
-      () => true,
-      (error: unknown) => {
-        if (error instanceof Error && error.name === "WorkflowRunNotFoundError") return false;
-        throw error;
-      },
-    );
+  return (await readStored(getWorld(), runId, { resolveData: "none" })) !== undefined;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { createRunFold, endStateOf, type RunCounts } from "../../src/core/run-state.ts";
-import type { FailurePolicy, JournalEntry, PlannedJob } from "../../src/types/run.ts";
+import { createRunFold, endStateOf } from "../../src/core/run-state.ts";
+import type { FailurePolicy, JobCounts, JournalEntry, PlannedJob } from "../../src/types/run.ts";
 import type { RunnerResult } from "../../src/types/runner.ts";
 
 const job = (id: string, names = ["x"]): PlannedJob => ({
@@ -165,7 +165,7 @@ test("the end of a run ends what of it has not ended", () => {
 });
 
 describe("the state an ended run is in", () => {
-  const counts = (more: Partial<RunCounts>): RunCounts => ({
+  const counts = (more: Partial<JobCounts>): JobCounts => ({
     total: 4,
     completed: 4,
     failed: 0,
@@ -178,7 +178,7 @@ describe("the state an ended run is in", () => {
   const down = counts({ completed: 3, failed: 1, passed: 3 });
   const late = counts({ completed: 2, failed: 2, timedOut: 1, passed: 2 });
 
-  test.each<[string, RunCounts, FailurePolicy | undefined, boolean, string]>([
+  test.each<[string, JobCounts, FailurePolicy | undefined, boolean, string]>([
     ["completed when all jobs are", counts({}), undefined, false, "completed"],
     ["completed in spite of failing results", failing, undefined, false, "completed"],
     ["failed when a job failed", down, undefined, false, "failed"],

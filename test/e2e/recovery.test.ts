@@ -74,7 +74,7 @@ test("a second process on the same folder is refused, and the first goes on", as
   const output = await second.then(
     async (server) => {
       servers.push(server);
-      await server.printed(/cannot start/);
+      await server.printed(/\[orchestrator\] cannot start: the World in/);
       expect(await server.stop()).toBe(1);
       return server.output();
     },

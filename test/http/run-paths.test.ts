@@ -33,7 +33,7 @@ describe("the workflow run", () => {
     });
   });
 
-  test("is polled with ?runId= as any other, by the caller's own id too", async () => {
+  test("is polled with ?runId= like all others, by the caller's own id too", async () => {
     const runId = await api.submit({ ...requestFor(), runId: "mine" });
     const going = await api.send(`/run?runId=${runId}`);
     expect([going.status, going.body]).toEqual([202, { status: "running", runId }]);

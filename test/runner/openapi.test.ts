@@ -150,7 +150,7 @@ test("a schema with the Standard JSON Schema extension enters as what it offers"
   expect((await documentOf({ a: pass, aSchema })).components.schemas.aInput).toEqual(offered);
 });
 
-test("a schema that cannot be written as JSON Schema enters as any object", async () => {
+test("a schema that cannot be written as JSON Schema enters as an object of whatever kind", async () => {
   const zod3 = { "~standard": { version: 1, vendor: "zod", validate: () => ({ value: 1 }) } };
   const document = await documentOf({ a: pass, aSchema: v.object({}), b: pass, bSchema: zod3 });
   expect(document.components.schemas.aInput).toEqual({ type: "object" });

@@ -1,11 +1,9 @@
 import { spawn } from "node:child_process";
-import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { createEmbeddedWorld } from "../../src/world/index.ts";
 import { openLmdbStore } from "../../src/world/lmdb-store.ts";
+import { bundledChild } from "./bundled-child.ts";
 import { violations } from "./invariants.ts";
 import { driveEngine } from "./small-engine.ts";
 import { until } from "./support.ts";
@@ -16,26 +14,7 @@ const LANES = 2;
 /** Kills until a lane goes on in a fresh folder, so that looking at everything stays quick. */
 const KILLS_A_FOLDER = 20;
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
-// Below the repository, where the bundle finds its packages.
-const dir = join(root, ".tmp", `crash-${process.pid}`);
-const child = join(dir, "child.mjs");
-
-beforeAll(async () => {
-  await mkdir(dir, { recursive: true });
-  await build({
-    entryPoints: [fileURLToPath(new URL("crash-child.ts", import.meta.url))],
-    outfile: child,
-    bundle: true,
-    format: "esm",
-    platform: "node",
-    target: "node20",
-    packages: "external",
-    logLevel: "error",
-  });
-});
-
-afterAll(() => rm(dir, { recursive: true, force: true }));
+const { dir, child } = bundledChild("crash-child.ts");
 
 /** What a process said before it was killed. */
 interface Said {

@@ -1,34 +1,13 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { openLmdbStore } from "../../src/world/lmdb-store.ts";
 import type { Fact } from "../../src/world/records.ts";
+import { bundledChild } from "./bundled-child.ts";
 import { violations } from "./invariants.ts";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
-// Below the repository, where the bundle finds its packages.
-const dir = join(root, ".tmp", `durable-${process.pid}`);
-const child = join(dir, "child.mjs");
-
-beforeAll(async () => {
-  await mkdir(dir, { recursive: true });
-  await build({
-    entryPoints: [fileURLToPath(new URL("durable-child.ts", import.meta.url))],
-    outfile: child,
-    bundle: true,
-    format: "esm",
-    platform: "node",
-    target: "node20",
-    packages: "external",
-    logLevel: "error",
-  });
-});
-
-afterAll(() => rm(dir, { recursive: true, force: true }));
+const { dir, child } = bundledChild("durable-child.ts");
 
 const started = ["run_created"];
 const first = [...started, "run_started", "step_created step0", "step_started step0"];
