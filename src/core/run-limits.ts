@@ -1,5 +1,4 @@
-/** Milliseconds the longest timer can wait. */
-const longestTimer = 2_147_483_647;
+import { longestTimer } from "./sleep.ts";
 
 /** The largest values a run request may have; what is larger is refused at submit. */
 export const runLimits: {

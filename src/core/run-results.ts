@@ -8,7 +8,7 @@ import type {
   Summary,
 } from "../types/run.ts";
 import type { RunnerResult } from "../types/runner.ts";
-import type { FoldedJob, RunFold } from "./run-state.ts";
+import { type FoldedJob, hasEnded, type RunFold } from "./run-state.ts";
 
 /** What is known of a run beside its jobs. */
 export interface RunFacts {
@@ -48,7 +48,7 @@ export function runStatus(fold: RunFold, facts: RunFacts): RunStatus {
  */
 export function runResults(fold: RunFold, facts: RunFacts, now?: number): RunResults {
   const { runId, state, createdAt, completedAt, tags, error } = facts;
-  const ended = state !== "queued" && state !== "running";
+  const ended = hasEnded(state);
   const until = completedAt ?? (ended ? undefined : now);
   return {
     runId,

@@ -58,7 +58,7 @@ export function createRunFold(planned: readonly PlannedJob[]): RunFold {
 
   function apply(entry: JournalEntry): void {
     const job = byId.get(entry.jobId);
-    if (!job || hasEnded(job)) return;
+    if (!job || hasEnded(job.state)) return;
     // Clocks of several machines: the latest time is not always the last entry's.
     updatedAt = Math.max(updatedAt ?? entry.at, entry.at);
     switch (entry.type) {
@@ -121,7 +121,8 @@ function satisfies({ passed, total }: Readonly<JobCounts>, policy: FailurePolicy
   return "quorum" in policy ? passed >= policy.quorum : total - passed <= policy.allowFailures;
 }
 
-function hasEnded({ state }: { state: RunStateName }): boolean {
+/** Whether a run or a job is in a state that it stays in. */
+export function hasEnded(state: RunStateName): boolean {
   return state !== "queued" && state !== "running";
 }
 

@@ -11,6 +11,7 @@ import type {
 } from "../types/config.ts";
 import { OrchestratorError } from "./errors.ts";
 import { serversOfRegions } from "./server-config.ts";
+import { longestTimer } from "./sleep.ts";
 
 /** What options are where the user leaves them out. */
 export const defaults: {
@@ -107,15 +108,12 @@ export function resolveRoute(value: unknown, path: string): string {
   return value.replace(/\/$/, "");
 }
 
-/** The longest a timer can wait; one set to more fires at once. */
-const most = 2 ** 31 - 1;
-
 /** Whole numbers above 0 for the keys of `fallback`, which fills in the absent ones. */
 export function positives<T extends Record<string, number>>(
   value: unknown,
   fallback: T,
   path: string,
-  greatest: number = most,
+  greatest: number = longestTimer,
 ): T {
   if (value === undefined) return fallback;
   const given = asObject(value, path);
@@ -126,7 +124,7 @@ export function positives<T extends Record<string, number>>(
     if (number !== undefined && !valid) {
       throw invalid(
         `${path}.${key}`,
-        `must be a whole number ${greatest === most ? `from 1 to ${most}` : "above 0"}`,
+        `must be a whole number ${greatest === longestTimer ? `from 1 to ${longestTimer}` : "above 0"}`,
         number,
       );
     }

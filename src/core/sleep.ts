@@ -4,7 +4,7 @@ import { onAbort } from "./abort.ts";
 export type Sleep = (ms: number, signal?: AbortSignal) => Promise<void>;
 
 /** The longest delay a timer takes; a longer one would fire at once. */
-const longest = 2 ** 31 - 1;
+export const longestTimer: number = 2 ** 31 - 1;
 
 /** A `Sleep` on the global timer. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
@@ -43,7 +43,7 @@ function timer(ms: number, signal: AbortSignal | undefined, keepAlive: boolean):
         off();
         resolve();
       },
-      Math.min(ms, longest),
+      Math.min(ms, longestTimer),
     );
     const off = onAbort(signal, () => {
       clearTimeout(handle);

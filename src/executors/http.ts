@@ -1,3 +1,4 @@
+import { longestTimer } from "../core/sleep.ts";
 import { onAbort } from "../core/abort.ts";
 import { BodyTooLargeError } from "../core/body.ts";
 import { isOrchestratorError, OrchestratorError } from "../core/errors.ts";
@@ -25,9 +26,6 @@ export interface HttpOptions {
   /** Sent with every request, such as an `Authorization` the servers ask for. */
   headers?: Record<string, string>;
 }
-
-/** Milliseconds a timer takes at most; a longer one would fire at once. */
-const longestTimeout = 2 ** 31 - 1;
 
 /**
  * Executes jobs by `POST {url}/execute`.
@@ -114,11 +112,11 @@ function lowerCased(headers: Record<string, string> = {}): Record<string, string
 /** A signal that aborts with the caller's, or with `SERVER_TIMEOUT`; it holds on to nothing once ended. */
 function startDeadline(
   server: Server,
-  { signal, timeout = longestTimeout }: { signal?: AbortSignal; timeout?: number },
+  { signal, timeout = longestTimer }: { signal?: AbortSignal; timeout?: number },
 ): { signal: AbortSignal; end: () => void } {
   const controller = new AbortController();
   const expire = (): void => controller.abort(timeoutError(server, `${timeout} ms`));
-  const timer = setTimeout(expire, Math.min(timeout, longestTimeout));
+  const timer = setTimeout(expire, Math.min(timeout, longestTimer));
   const off = onAbort(signal, () => controller.abort(signal?.reason));
   return {
     signal: controller.signal,

@@ -1,3 +1,4 @@
+import { longestTimer } from "../core/sleep.ts";
 import { collectRunners, type RunnerCatalog } from "./catalog.ts";
 
 /** Options of `createRunnerHandler`. */
@@ -56,7 +57,7 @@ export function resolveOptions(options: RunnerHandlerOptions): RunnerServerOptio
     ...(region !== undefined && { region }),
     base: base.replace(/\/+$/, ""),
     // The most that a timer can wait; above it, it would fire at once.
-    timeout: count("timeout", "milliseconds", options.timeout ?? 30_000, 2 ** 31 - 1),
+    timeout: count("timeout", "milliseconds", options.timeout ?? 30_000, longestTimer),
     bodyLimit: count("bodyLimit", "bytes", options.bodyLimit ?? 1024 * 1024),
     now,
   };

@@ -1,3 +1,4 @@
+import { hasEnded } from "../core/run-state.ts";
 import { getRun } from "workflow/api";
 import { getWorld } from "workflow/runtime";
 import type { RunEngine, RunRecord } from "../types/engine.ts";
@@ -27,7 +28,7 @@ export function createEngine(starts: Starts, ends: RunEnds, closing: AbortSignal
       try {
         const run = await readRun(runId);
         const left = deadline - Date.now();
-        const over = run?.state !== "queued" && run?.state !== "running";
+        const over = !run || hasEnded(run.state);
         if (over || left <= 0 || signal?.aborted) return run;
         await end.within(Math.min(left, REREAD_MS));
       } finally {

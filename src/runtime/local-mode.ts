@@ -1,3 +1,4 @@
+import { longestTimer } from "../core/sleep.ts";
 import { onAbort } from "../core/abort.ts";
 import { OrchestratorError } from "../core/errors.ts";
 import { failureMessage } from "../core/job-ends.ts";
@@ -90,7 +91,7 @@ function limitTime(
       new OrchestratorError("SERVER_TIMEOUT", `Job ${jobId} did not end within ${timeout} ms`),
     );
   // A time longer than a timer can wait is none.
-  const limited = timeout !== undefined && timeout < 2 ** 31;
+  const limited = timeout !== undefined && timeout <= longestTimer;
   const timer = limited ? setTimeout(expire, timeout) : undefined;
   return {
     signal: abort.signal,

@@ -1,3 +1,4 @@
+import { hasEnded } from "../core/run-state.ts";
 import { runResults, runStatus, type RunFacts } from "../core/run-results.ts";
 import { runWorkflow } from "../core/run-workflow.ts";
 import { splitIntoShards } from "../core/shards.ts";
@@ -51,7 +52,7 @@ export function createRunService(options: RunServiceOptions): RunService {
     if (!hasUnended(view)) return { view, facts };
     // What the run's end cut off, or its journal could not take, has no end of its own there.
     if (state === "cancelled") view.fold.end("cancelled", completedAt, "The run was cancelled");
-    else if (state !== "queued" && state !== "running") view.fold.end("failed", completedAt, error);
+    else if (hasEnded(state)) view.fold.end("failed", completedAt, error);
     return { view, facts };
   }
 

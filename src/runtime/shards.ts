@@ -1,3 +1,4 @@
+import { longestTimer } from "../core/sleep.ts";
 import { parseJob } from "../core/job.ts";
 import { countEnds, failedEnd, isJobEnd, type JobEnd, outcomeOf } from "../core/job-ends.ts";
 import { createSlots, type Slot, type Slots } from "../core/slots.ts";
@@ -212,16 +213,13 @@ async function allSettled<T>(promises: readonly (Promise<T> | T)[]): Promise<T[]
 const cancelled = { type: "job.cancelled", error: "The run was cancelled" } as const;
 const timedOut = { type: "job.timed_out", error: "The run's timeout passed" } as const;
 
-/** The longest time that `setTimeout` can wait. */
-const MAX_TIMEOUT_MS = 2 ** 31 - 1;
-
 /** Calls back after a time of any length, unless it is stopped. */
 function startTimer(ms: number, callback: () => void): { stop: () => void } {
   let timer: ReturnType<typeof setTimeout>;
   const wait = (left: number): void => {
     timer = setTimeout(
-      () => (left > MAX_TIMEOUT_MS ? wait(left - MAX_TIMEOUT_MS) : callback()),
-      Math.min(Math.max(0, left), MAX_TIMEOUT_MS),
+      () => (left > longestTimer ? wait(left - longestTimer) : callback()),
+      Math.min(Math.max(0, left), longestTimer),
     );
   };
   wait(ms);

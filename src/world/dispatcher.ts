@@ -1,3 +1,4 @@
+import { longestTimer } from "../core/sleep.ts";
 import { copy } from "./copy.ts";
 import { keys } from "./keys.ts";
 import { type Message, messageWrites, parseQueueName, runOfKey, WAKE_UP } from "./messages.ts";
@@ -56,9 +57,6 @@ export interface DispatcherOptions {
 
 /** What became of a delivery: done, or to be made again. */
 type Outcome = { done: true } | { done: false; attempt: number; due: number };
-
-/** The longest time that `setTimeout` can wait. */
-const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 /**
  * Postponing a message is a delivery too, but a workflow may sleep as often as it likes: postponing alone
@@ -176,7 +174,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (!running || due >= timerDue) return;
     clearTimeout(timer);
     timerDue = due;
-    timer = setTimeout(takeDue, Math.min(Math.max(0, due - now()), MAX_TIMEOUT_MS));
+    timer = setTimeout(takeDue, Math.min(Math.max(0, due - now()), longestTimer));
     // Waiting for a time must not keep a process alive that has nothing else to do.
     timer.unref();
   }

@@ -1,3 +1,4 @@
+import { hasEnded } from "../../core/run-state.ts";
 import type { H3Event } from "h3";
 import { canonicalJson } from "../../core/body.ts";
 import { assertRunId, jobsToRerun, planJobs, runInput, runModeOf } from "../../core/run-plan.ts";
@@ -120,10 +121,6 @@ async function awaited<Answer extends { state: RunStateName }>(
   const engineId = await options.runs.engineId(id);
   if (engineId !== undefined) await options.engine.wait(engineId, wait * 1000, req.signal);
   return (await read()) ?? found;
-}
-
-function hasEnded(state: RunStateName): boolean {
-  return state !== "queued" && state !== "running";
 }
 
 /** The 404 of an id; for a run of another workflow it says with which path that one is polled. */

@@ -1,3 +1,4 @@
+import { hasEnded } from "../../core/run-state.ts";
 import type { H3Event } from "h3";
 import { canonicalJson } from "../../core/body.ts";
 import { toJsonSchema } from "../../core/json-schema.ts";
@@ -116,7 +117,7 @@ async function poll(
   const ours = entry.name === runWorkflow.name && isRunId(runId);
   const id = (ours && (await runs.engineId(runId))) || runId;
   const found = await engine.read(id);
-  const ended = found && found.state !== "queued" && found.state !== "running";
+  const ended = found && hasEnded(found.state);
   const mine = found?.workflowId === entry.workflowId;
   const run = mine && !ended && wait > 0 ? await engine.wait(id, wait * 1000, req.signal) : found;
   if (!run || !mine) {
