@@ -1,13 +1,13 @@
-import type { JobCounts, JournalEntry } from "../types/run.ts";
+import type { JobCounts, JobEntry, JournalEntry } from "../types/run.ts";
 import type { ShardOutcome } from "../types/shard.ts";
 import { type ErrorData, isOrchestratorError } from "./errors.ts";
 
 /** An entry that ends its job. */
-export type JobEnd = Exclude<JournalEntry, { type: "job.started" | "job.waiting" }>;
+export type JobEnd = Exclude<JobEntry, { type: "job.started" | "job.waiting" }>;
 
 /** True for an entry that ends its job. */
 export function isJobEnd(entry: JournalEntry): entry is JobEnd {
-  return entry.type !== "job.started" && entry.type !== "job.waiting";
+  return /^job\.(?!started$|waiting$)/.test(entry.type);
 }
 
 /** Counts jobs by how they ended. */

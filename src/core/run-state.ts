@@ -1,6 +1,7 @@
 import type {
   FailurePolicy,
   JobCounts,
+  JobEntry,
   JournalEntry,
   PlannedJob,
   RunJob,
@@ -35,7 +36,7 @@ export interface FoldedJob extends Pick<
 }
 
 /** An entry that ends a job. */
-type EndEntry = Exclude<JournalEntry, { type: "job.started" | "job.waiting" }>;
+type EndEntry = Exclude<JobEntry, { type: "job.started" | "job.waiting" }>;
 
 /** Folds a run's journal, entry by entry. */
 export function createRunFold(planned: readonly PlannedJob[]): RunFold {
@@ -57,6 +58,7 @@ export function createRunFold(planned: readonly PlannedJob[]): RunFold {
   let updatedAt: number | undefined;
 
   function apply(entry: JournalEntry): void {
+    if (entry.type === "checkpoint" || entry.type === "log") return;
     const job = byId.get(entry.jobId);
     if (!job || hasEnded(job.state)) return;
     // Clocks of several machines: the latest time is not always the last entry's.
@@ -142,7 +144,7 @@ function endJob(job: FoldedJob, entry: EndEntry): void {
 
 function completeJob(
   job: FoldedJob,
-  { result }: Extract<JournalEntry, { type: "job.completed" }>,
+  { result }: Extract<JobEntry, { type: "job.completed" }>,
 ): void {
   const { server, attempts, results } = result;
   if (attempts) job.attempts = attempts;

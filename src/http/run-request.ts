@@ -1,5 +1,5 @@
 import { runLimits } from "../core/run-limits.ts";
-import type { RunFilter } from "../types/engine.ts";
+import type { RunFilter } from "../types/service.ts";
 import type { ValidationIssue } from "../types/manifest.ts";
 import type { RunRequest, RunStateName } from "../types/run.ts";
 import { HttpProblem } from "./errors.ts";

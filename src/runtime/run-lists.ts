@@ -1,5 +1,6 @@
 import { runWorkflow } from "../core/run-workflow.ts";
-import type { RunFilter, RunService } from "../types/engine.ts";
+import type { RunService } from "../types/engine.ts";
+import type { RunFilter } from "../types/service.ts";
 import type { Manifest } from "../types/manifest.ts";
 import type { RunListEntry, RunStateName } from "../types/run.ts";
 import type { StoredRun, World } from "./engine-world.ts";

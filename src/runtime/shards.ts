@@ -3,7 +3,7 @@ import { parseJob } from "../core/job.ts";
 import { countEnds, failedEnd, isJobEnd, type JobEnd, outcomeOf } from "../core/job-ends.ts";
 import { createSlots, type Slot, type Slots } from "../core/slots.ts";
 import type { ExecuteContext } from "../core/dispatch.ts";
-import type { JobResult, JournalEntry, PlannedJob, RunMode, RunnerJob } from "../types/run.ts";
+import type { JobEntry, JobResult, PlannedJob, RunMode, RunnerJob } from "../types/run.ts";
 import type { ShardJob, ShardReply, ShardRequest } from "../types/shard.ts";
 import type { Durations } from "./durations.ts";
 import type { JournalCursor, Journals } from "./journal.ts";
@@ -167,7 +167,7 @@ export function createShards(options: ShardsOptions): Shards {
     slot: Slot,
   ): Promise<JobEnd> {
     const startedAt = now();
-    const note = (entry: JournalEntry): void => journal.note(entry);
+    const note = (entry: JobEntry): void => journal.note(entry);
     try {
       abort.signal.throwIfAborted();
       note({ type: "job.started", jobId: job.id, at: startedAt });
@@ -233,7 +233,7 @@ const NOTE_MS = 50;
 interface JournalView {
   ends(): Promise<ReadonlyMap<string, JobEnd>>;
   /** Adds an entry that nobody waits for, unless its job ends within a moment: its end tells all that it would. */
-  note(entry: JournalEntry): void;
+  note(entry: JobEntry): void;
   /** Resolves when a job's end is stored. */
   end(entry: JobEnd): Promise<void>;
   close(): void;
@@ -243,7 +243,7 @@ function viewJournal(journals: Journals, runId: string): JournalView {
   const ends = new Map<string, JobEnd>();
   let cursor: JournalCursor | undefined;
   let reading: Promise<unknown> = Promise.resolve();
-  const notes = new Map<string, JournalEntry[]>();
+  const notes = new Map<string, JobEntry[]>();
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   async function read(): Promise<void> {

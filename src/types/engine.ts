@@ -1,9 +1,11 @@
+import type { JsonObject } from "./runner.ts";
+import type { RunFilter } from "./service.ts";
 import type {
   RunInput,
   RunListEntry,
+  RunMode,
   RunPlan,
   RunResults,
-  RunStateName,
   RunStatus,
 } from "./run.ts";
 
@@ -37,6 +39,13 @@ export interface RunAbout {
   /** The caller's own id. */
   runId?: string;
   tags?: string[];
+  /** Who executes the jobs of a run of the workflow `run`. */
+  mode?: RunMode;
+  /** Who started it. */
+  owner?: string;
+  metadata?: JsonObject;
+  /** W3C trace context of the request that started it, which its attempts carry on. */
+  traceparent?: string;
 }
 
 /** What became of a start. */
@@ -64,16 +73,6 @@ export interface SubmitOptions {
   idempotencyKey?: string;
   /** What was asked, as text; the same key or id with another one is a conflict. */
   fingerprint: string;
-}
-
-/** Which runs to list. */
-export interface RunFilter {
-  workflow?: string;
-  state?: RunStateName;
-  tag?: string;
-  /** 1 to 100. @default 20 */
-  limit?: number;
-  cursor?: string;
 }
 
 /**

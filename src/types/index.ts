@@ -6,4 +6,5 @@ export type * from "./manifest.ts";
 export type * from "./run.ts";
 export type * from "./runner.ts";
 export type * from "./server.ts";
+export type * from "./service.ts";
 export type * from "./shard.ts";

@@ -1,11 +1,12 @@
 import { expect, test } from "vitest";
 import type { World } from "../../src/runtime/engine-world.ts";
 import { createJournals } from "../../src/runtime/journal.ts";
-import type { JournalEntry } from "../../src/types/run.ts";
+import type { JobEntry, JournalEntry } from "../../src/types/run.ts";
 import { createRun, openWorld } from "../world/support.ts";
 
-const started = (jobId: string): JournalEntry => ({ type: "job.started", jobId, at: 1 });
-const ids = (entries: JournalEntry[]): string[] => entries.map(({ jobId }) => jobId);
+const started = (jobId: string): JobEntry => ({ type: "job.started", jobId, at: 1 });
+const ids = (entries: JournalEntry[]): string[] =>
+  entries.map((entry) => (entry as JobEntry).jobId);
 
 test("each reading has what came since the one before, over several pages", async () => {
   const world = await openWorld();
