@@ -10,9 +10,10 @@ import type { Manifest } from "../types/manifest.ts";
 import type { EngineHandlers } from "./engine-world.ts";
 import { createEngine, isRunId, readEnded } from "./engine.ts";
 import { createDurations } from "./durations.ts";
-import { createJournals, noJournals } from "./journal.ts";
+import { createJournals, looseJournals } from "./journal.ts";
 import { createLocalMode } from "./local-mode.ts";
 import { createRunEnds, watchEnd } from "./run-ends.ts";
+import { createJobEvents } from "./run-events.ts";
 import { createRunLists } from "./run-lists.ts";
 import { createRunService } from "./run-service.ts";
 import { createRunViews } from "./run-views.ts";
@@ -91,11 +92,12 @@ export function compose(parts: CompositionParts): OrchestratorContext {
       shards: createShards({ ...shardParts, journals }),
       looseShards: createShards({
         ...shardParts,
-        journals: noJournals,
+        journals: looseJournals(journals, isRunId),
         // A step of the user's belongs to a run, whose end is its end too.
         onRunEnd: (runId, callback) =>
           isRunId(runId) ? shardParts.onRunEnd(runId, callback) : () => {},
       }),
+      jobEvents: createJobEvents(journals, shardParts.onRunEnd),
     });
     if (options.healthCheck) {
       health = startHealthCheck({ registry, probe: createHttpProbe(), ...options.healthCheck });

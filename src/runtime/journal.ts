@@ -111,11 +111,19 @@ export function createJournals(world: () => World): Journals {
   return journals;
 }
 
-/** For jobs of no run: nothing is kept. */
-export const noJournals: Journals = {
-  append: () => Promise.resolve(),
-  read: () => Promise.resolve({ entries: [], cursor: { seen: 0 } }),
-};
+/**
+ * For jobs that no run was planned with: they have no ends in a journal, and what their runners tell is kept
+ * only where they belong to a run.
+ */
+export function looseJournals(journals: Journals, isRun: (id: string) => boolean): Journals {
+  return {
+    async append(runId, entries) {
+      const kept = entries.filter(({ type }) => type === "checkpoint" || type === "log");
+      if (kept.length > 0 && isRun(runId)) await journals.append(runId, kept);
+    },
+    read: () => Promise.resolve({ entries: [], cursor: { seen: 0 } }),
+  };
+}
 
 /** The engine names streams so, with the part of the run's id that is its own. */
 function streamName(runId: string): string {

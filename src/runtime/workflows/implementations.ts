@@ -4,6 +4,7 @@ import type { Dispatcher } from "../../core/dispatch.ts";
 import { isOrchestratorError, OrchestratorError } from "../../core/errors.ts";
 import { parseJob } from "../../core/job.ts";
 import type { ShardRequest } from "../../types/shard.ts";
+import type { OpenJobEvents } from "../run-events.ts";
 import type { Shards } from "../shards.ts";
 import { type Envelope, provideSteps, stepId, type StepImplementations } from "./calls.ts";
 
@@ -17,6 +18,8 @@ export interface StepParts {
   shards: Shards;
   /** Executes shards of no run, as a step of the user's or other code may ask for. */
   looseShards: Shards;
+  /** Where what the runners of a run's job tell goes. */
+  jobEvents: OpenJobEvents;
 }
 
 /** Makes the steps work in this process: for the engine by their ids, and for direct calls. */
@@ -31,7 +34,9 @@ export function installSteps(parts: StepParts): void {
   provideSteps(steps);
 }
 
-function createSteps({ dispatcher, shards, looseShards }: StepParts): StepImplementations {
+function createSteps(parts: StepParts): StepImplementations {
+  const { dispatcher, shards, looseShards, jobEvents } = parts;
+
   return {
     findAvailableServers: (registry, region) =>
       enveloped(async () => {
@@ -51,8 +56,19 @@ function createSteps({ dispatcher, shards, looseShards }: StepParts): StepImplem
       enveloped(async () => {
         assertServer(server);
         const job = parseJob(value);
-        const { runId, callId } = caller();
-        return dispatcher.execute(server, job, { runId, jobId: job.id ?? `job_${callId}` });
+        const { runId, callId, execution } = caller();
+        const jobId = job.id ?? `job_${callId}`;
+        // Outside of a run there is no journal.
+        const events = execution && jobEvents(runId, jobId);
+        try {
+          return await dispatcher.execute(server, job, {
+            runId,
+            jobId,
+            ...(events && { onEvent: events.onEvent }),
+          });
+        } finally {
+          await events?.close();
+        }
       }),
     // What it rejects with is a journal that cannot be written, which the engine is to try again.
     async executeShard(request) {

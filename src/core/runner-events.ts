@@ -1,0 +1,199 @@
+import type { CheckpointEntry, LogEntry } from "../types/run.ts";
+import type { JsonObject, RunnerEvent } from "../types/runner.ts";
+import { depthLimit, depthOf, parseJson } from "./body.ts";
+import { isPlainObject } from "./runner-result.ts";
+
+/** The most that one execution may tell; what is more is dropped. */
+export const eventLimits: {
+  readonly checkpoints: number;
+  readonly logs: number;
+  /** Of all events together, each as a line of JSON. */
+  readonly bytes: number;
+  /** Bytes of a checkpoint's data, and of what comes with a log line, as JSON. */
+  readonly dataBytes: number;
+  /** Levels of both, which are left in an answer that others can read. */
+  readonly dataDepth: number;
+  /** Characters of a checkpoint's type. */
+  readonly type: number;
+  /** Characters of a log line's message; a longer one is cut. */
+  readonly message: number;
+} = {
+  checkpoints: 1000,
+  logs: 1000,
+  bytes: 1024 * 1024,
+  dataBytes: 64 * 1024,
+  dataDepth: depthLimit - 4,
+  type: 200,
+  message: 10_000,
+};
+
+/** What a job's runner told, as it is journalled. */
+export type EventEntry = (CheckpointEntry | LogEntry) & { jobId: string };
+
+const encoder = new TextEncoder();
+
+/** Bytes of a text in UTF-8. */
+export function bytesOf(text: string): number {
+  return encoder.encode(text).byteLength;
+}
+
+/**
+ * A checkpoint's type and data, which nothing can change or break later.
+ *
+ * @throws TypeError that names the field and what it should be
+ */
+export function checkCheckpoint(type: unknown, data: unknown): { type: string; data?: unknown } {
+  if (typeof type !== "string" || !isType(type)) {
+    const got = typeof type === "string" ? `${type.length} characters` : typeof type;
+    throw new TypeError(
+      `checkpoint type must be a string of 1 to ${eventLimits.type} characters (got ${got})`,
+    );
+  }
+  return { type, ...(data !== undefined && { data: snapshot("checkpoint data", data) }) };
+}
+
+/**
+ * A value as JSON carries it.
+ *
+ * @throws TypeError for what is not JSON, is too large or nested too deep; it begins with the field
+ */
+export function snapshot(
+  field: string,
+  value: unknown,
+  replacer?: (key: string, value: unknown) => unknown,
+): unknown {
+  const text = stringify(field, value, replacer);
+  const bytes = bytesOf(text);
+  const { dataBytes, dataDepth } = eventLimits;
+  if (bytes > dataBytes) {
+    throw new TypeError(`${field} must be at most ${dataBytes} bytes of JSON (got ${bytes})`);
+  }
+  if (depthOf(text) > dataDepth) {
+    throw new TypeError(`${field} must be nested at most ${dataDepth} levels deep`);
+  }
+  return parseJson(text);
+}
+
+/** A log line's message, at most as long as it may be. */
+export function cutMessage(message: string): string {
+  const { message: limit } = eventLimits;
+  return message.length > limit ? `${message.slice(0, limit - 1)}…` : message;
+}
+
+/** Counts the events of one execution against what it may tell. */
+export interface EventBounds {
+  /** Whether the event, with its bytes as a line, still fits; it is counted either way. */
+  admit(event: RunnerEvent, bytes: number): boolean;
+  /** What did not fit. */
+  readonly dropped: { checkpoints: number; logs: number };
+}
+
+/** @param spare log lines that are admitted beyond, for the one that tells of what was dropped */
+export function createEventBounds(spare = 0): EventBounds {
+  const left = {
+    checkpoints: eventLimits.checkpoints,
+    logs: eventLimits.logs + spare,
+    bytes: eventLimits.bytes + spare * 1024,
+  };
+  const dropped = { checkpoints: 0, logs: 0 };
+  return {
+    dropped,
+    admit({ event }, bytes) {
+      const kind = event === "log" ? "logs" : "checkpoints";
+      if (left[kind] === 0 || bytes > left.bytes) {
+        dropped[kind]++;
+        return false;
+      }
+      left[kind]--;
+      left.bytes -= bytes;
+      return true;
+    },
+  };
+}
+
+/** An event as it should be, whatever a server sent; undefined for what is none. */
+export function sanitizeEvent(value: JsonObject): RunnerEvent | undefined {
+  const { event, at, id, type, data, message, meta, runner } = value;
+  if (!isTime(at)) return undefined;
+  const time = Math.floor(at);
+  const from = typeof runner === "string" ? runner.slice(0, eventLimits.type) : "unknown";
+  if (event === "log" && typeof message === "string") {
+    const kept = isPlainObject(meta) && isSmall(meta) ? { meta } : {};
+    return { event, at: time, message: cutMessage(message), ...kept, runner: from };
+  }
+  if (event !== "checkpoint" || typeof type !== "string" || !isType(type)) return undefined;
+  if (typeof id !== "string" || !isUuid(id)) return undefined;
+  if (data !== undefined && !isSmall(data)) return undefined;
+  return { event, id, at: time, type, ...(data !== undefined && { data }), runner: from };
+}
+
+/**
+ * Passes on what the attempts of a job tell, each event once: a server that is asked again under the
+ * same key tells again what it told the first time. Answers a listener for each attempt.
+ */
+export function eventsOnce(
+  onEvent: (event: RunnerEvent) => void,
+): () => (event: RunnerEvent) => void {
+  const told = new Map<string, number>();
+  return () => {
+    // A line may be logged twice in a millisecond, so that only its further occurrences are new.
+    const own = new Map<string, number>();
+    return (event) => {
+      const key = keyOf(event);
+      const count = (own.get(key) ?? 0) + 1;
+      own.set(key, count);
+      if (count <= (told.get(key) ?? 0)) return;
+      told.set(key, count);
+      onEvent(event);
+    };
+  };
+}
+
+/** The journal's entry of what a runner told. A clock that is ahead must not move the run's times. */
+export function entryOf(event: RunnerEvent, jobId: string, now: number): EventEntry {
+  const at = Math.min(event.at, now);
+  if (event.event === "log") {
+    const { message, meta, runner } = event;
+    return { type: "log", at, message, ...(meta && { meta }), jobId, runner };
+  }
+  const { id, type: kind, data, runner } = event;
+  return { type: "checkpoint", id, at, kind, ...(data !== undefined && { data }), jobId, runner };
+}
+
+function keyOf(event: RunnerEvent): string {
+  return event.event === "log" ? `${event.at} ${event.runner} ${event.message}` : event.id;
+}
+
+function stringify(
+  field: string,
+  value: unknown,
+  replacer?: (key: string, value: unknown) => unknown,
+): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value, replacer);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new TypeError(`${field} must be JSON: ${reason}`, { cause });
+  }
+  if (text === undefined) throw new TypeError(`${field} must be JSON (got ${typeof value})`);
+  return text;
+}
+
+function isSmall(data: unknown): boolean {
+  const text = JSON.stringify(data);
+  return bytesOf(text) <= eventLimits.dataBytes && depthOf(text) <= eventLimits.dataDepth;
+}
+
+function isType(type: string): boolean {
+  return type.length >= 1 && type.length <= eventLimits.type;
+}
+
+/** Whether it is a time that a `Date` can have. */
+function isTime(at: unknown): at is number {
+  return typeof at === "number" && at >= 0 && at <= 8.64e15;
+}
+
+function isUuid(id: string): boolean {
+  return /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(id);
+}

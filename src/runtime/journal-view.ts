@@ -1,0 +1,72 @@
+import { isJobEnd, type JobEnd } from "../core/job-ends.ts";
+import type { EventEntry } from "../core/runner-events.ts";
+import type { JobEntry } from "../types/run.ts";
+import type { JournalCursor, Journals } from "./journal.ts";
+
+/** Milliseconds within which progress is journalled. */
+const NOTE_MS = 50;
+
+/** A run's journal as its shards need it: what has ended, read once for all of them. */
+export interface JournalView {
+  ends(): Promise<ReadonlyMap<string, JobEnd>>;
+  /** Adds an entry that nobody waits for, unless its job ends within a moment: its end tells all that it would. */
+  note(entry: JobEntry): void;
+  /** Adds what a job's runner told, behind its progress so far, and before all that is added later. */
+  event(entry: EventEntry): void;
+  /** Resolves when a job's end is stored. */
+  end(entry: JobEnd): Promise<void>;
+  close(): void;
+}
+
+/** The view of a run's journal, nothing read yet. */
+export function viewJournal(journals: Journals, runId: string): JournalView {
+  const ends = new Map<string, JobEnd>();
+  let cursor: JournalCursor | undefined;
+  let reading: Promise<unknown> = Promise.resolve();
+  const notes = new Map<string, JobEntry[]>();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
+  async function read(): Promise<void> {
+    const page = await journals.read(runId, cursor);
+    ({ cursor } = page);
+    if (page.anew) ends.clear();
+    for (const entry of page.entries) {
+      if (isJobEnd(entry) && !ends.has(entry.jobId)) ends.set(entry.jobId, entry);
+    }
+  }
+
+  function flush(): void {
+    timer = undefined;
+    const entries = [...notes.values()].flat();
+    notes.clear();
+    // Progress that is lost is told by the next entry; a journal that cannot be written fails at a job's end.
+    if (entries.length > 0) journals.append(runId, entries).catch(() => undefined);
+  }
+
+  return {
+    async ends() {
+      const turn = reading.then(read, read);
+      reading = turn;
+      await turn;
+      return ends;
+    },
+    note(entry) {
+      const own = notes.get(entry.jobId);
+      if (own) own.push(entry);
+      else notes.set(entry.jobId, [entry]);
+      timer ??= setTimeout(flush, NOTE_MS);
+    },
+    event(entry) {
+      const own = notes.get(entry.jobId) ?? [];
+      notes.delete(entry.jobId);
+      // A line that cannot be written must not fail its job, which fails at its end if nothing can be.
+      journals.append(runId, [...own, entry]).catch(() => undefined);
+    },
+    async end(entry) {
+      notes.delete(entry.jobId);
+      // Once its run has ended, nobody may add to a journal.
+      if (entry.type !== "job.cancelled") await journals.append(runId, [entry]);
+    },
+    close: () => clearTimeout(timer),
+  };
+}
