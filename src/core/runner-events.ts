@@ -30,11 +30,16 @@ export const eventLimits: {
 /** What a job's runner told, as it is journalled. */
 export type EventEntry = (CheckpointEntry | LogEntry) & { jobId: string };
 
-const encoder = new TextEncoder();
-
-/** Bytes of a text in UTF-8. */
+/** Bytes of a text in UTF-8, counted without what a workflow's code has not. */
 export function bytesOf(text: string): number {
-  return encoder.encode(text).byteLength;
+  let bytes = text.length;
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at);
+    if (unit > 0x7f) bytes++;
+    // The two halves of a surrogate pair have two bytes each.
+    if (unit > 0x7ff && (unit < 0xd800 || unit > 0xdfff)) bytes++;
+  }
+  return bytes;
 }
 
 /**

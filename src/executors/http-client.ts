@@ -95,7 +95,7 @@ function readBody(
   { limit, onLine, signal }: HttpRequest,
   done: (error: unknown, text: string) => void,
 ): void {
-  const sink = onLine && isLines(response) ? createLineSink(onLine) : createTextSink();
+  const sink = onLine && isLines(response) ? createLineSink(onLine, signal) : createTextSink();
   let size = 0;
   let over = false;
   const fail = (error: unknown): void => {
@@ -139,11 +139,13 @@ function createTextSink(): Sink {
 }
 
 /** Passes on each line as soon as all of it is there, so that nothing is left at the end. */
-function createLineSink(onLine: (line: string) => void): Sink {
+function createLineSink(onLine: (line: string) => void, signal: AbortSignal): Sink {
   let parts: Buffer[] = [];
   function flush(): void {
     const line = decode(parts);
     parts = [];
+    // Many come in one part, and any of them may bring the abort about.
+    signal.throwIfAborted();
     onLine(line);
   }
   return {
