@@ -46,6 +46,7 @@ export async function serveDocumentedApi(
     route,
     engine: memory.engine,
     runs: memory.runs,
+    ...memory.service,
     manifest: async () => documentedManifest,
     runners: documentedRunners,
     injected: {
