@@ -2,14 +2,19 @@ import { H3 } from "h3";
 import type { RunEngine, RunService } from "../types/engine.ts";
 import type { Manifest } from "../types/manifest.ts";
 import type { LoadBalancerHandle, ServerRegistryHandle } from "../types/server.ts";
+import type { Readiness } from "../types/service.ts";
 import { errorResponse, HttpProblem } from "./errors.ts";
 import { addDocsRoutes, type DocsRouteOptions } from "./routes/docs.ts";
+import { addOpsRoutes } from "./routes/ops.ts";
 import { addRoutes } from "./routes/paths.ts";
 
 /** What the API is served from. */
 export interface ApiOptions {
   /** Where it is mounted, such as `/api/orchestrator`. */
   route: string;
+  /** Whether the run service is served at the root too. */
+  service: boolean;
+  readiness: () => Readiness;
   engine: RunEngine;
   /** Runs over regions, of the workflow `run`. */
   runs: RunService;
@@ -41,6 +46,7 @@ export type ApiHandler = (request: Request) => Promise<Response>;
 /** The HTTP API as a function from request to response. */
 export function createApi(options: ApiOptions): ApiHandler {
   const app = new H3({ silent: true });
+  addOpsRoutes(app, options);
   addDocsRoutes(app, options);
   addRoutes(app, options);
   return async (request) => {

@@ -7,9 +7,11 @@ import { type ApiHandler, createApi } from "../http/app.ts";
 import { closeBrowser } from "../runner/browser.ts";
 import type { LoadBalancerModule, OrchestratorOptions, RegistryModule } from "../types/config.ts";
 import type { Manifest } from "../types/manifest.ts";
+import type { Readiness } from "../types/service.ts";
 import type { EngineHandlers } from "./engine-world.ts";
 import { createEngine, isRunId, readEnded } from "./engine.ts";
 import { createDurations } from "./durations.ts";
+import { createInFlight } from "./in-flight.ts";
 import { createJournals, noJournals } from "./journal.ts";
 import { createLocalMode } from "./local-mode.ts";
 import { createRunEnds, watchEnd } from "./run-ends.ts";
@@ -29,17 +31,19 @@ export interface OrchestratorContext {
   handlerAt(route: string): ApiHandler;
   /** Starts the World and takes up the runs that a crash left; rejects if it cannot. */
   start(): Promise<void>;
-  /** Answers all who wait for a run's end, so that they do not hold up the server's own. */
-  stopWaiting(): void;
+  readiness(): Readiness;
+  /**
+   * Answers all who wait for a run's end, begins no job any more, and resolves when those in flight have ended
+   * or are handed back to the next start.
+   */
+  drain(): Promise<void>;
+  /** Drains and closes the World. */
   close(): Promise<void>;
 }
 
 /** What a server is made of. */
 export interface CompositionParts {
-  options: Pick<
-    OrchestratorOptions,
-    "circuit" | "execution" | "healthCheck" | "loadBalancer" | "registry" | "route" | "world"
-  >;
+  options: Omit<OrchestratorOptions, "pattern" | "runners">;
   /** The user's own modules that the options name. */
   modules: { registry?: RegistryModule; loadBalancer?: LoadBalancerModule };
   manifest: () => Promise<Manifest>;
@@ -68,6 +72,8 @@ export function compose(parts: CompositionParts): OrchestratorContext {
   const views = createRunViews(world, journals);
   const local = createLocalMode(parts.runners);
   const leases = createLeases();
+  const inFlight = createInFlight();
+  let started = false;
   let health: HealthCheck | undefined;
   let servers: Parameters<typeof previewServers>[1] | undefined;
 
@@ -81,6 +87,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     const shardParts = {
       runners: { remote: dispatcher.dispatch, local: local.run },
       durations: createDurations(),
+      inFlight,
       input: views.input,
       alone: installed.exclusive,
       onRunEnd: (runId: string, callback: () => void) =>
@@ -88,6 +95,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     };
     installSteps({
       dispatcher,
+      inFlight,
       shards: createShards({ ...shardParts, journals }),
       looseShards: createShards({
         ...shardParts,
@@ -102,6 +110,17 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     }
     // Last, since recovered runs call the steps at once.
     await installed.start();
+    started = true;
+  }
+
+  function readiness(): Readiness {
+    if (closing.signal.aborted) return { ready: false, reason: "The orchestrator is shutting down" };
+    return started ? { ready: true } : { ready: false, reason: "The orchestrator is starting" };
+  }
+
+  function drain(): Promise<void> {
+    closing.abort();
+    return inFlight.drain(options.shutdown.timeout);
   }
 
   const runs = createRunService({
@@ -114,14 +133,26 @@ export function compose(parts: CompositionParts): OrchestratorContext {
       mode === "local" ? local.preview(jobs) : previewServers(jobs, servers!),
   });
   const injected = { registry: getDefaultRegistry(), loadBalancer: getDefaultLoadBalancer() };
+  const { service } = options;
   const handlerAt = (route: string): ApiHandler =>
-    createApi({ route, engine, runs, manifest, runners: local.runners, injected });
+    createApi({
+      route,
+      service,
+      readiness,
+      engine,
+      runs,
+      manifest,
+      runners: local.runners,
+      injected,
+    });
   return {
     handler: handlerAt(options.route),
     handlerAt,
     start,
-    stopWaiting: () => closing.abort(),
+    readiness,
+    drain,
     async close() {
+      await drain();
       health?.stop();
       await installed.close();
       await closeBrowser();

@@ -4,6 +4,7 @@ import type { Dispatcher } from "../../core/dispatch.ts";
 import { isOrchestratorError, OrchestratorError } from "../../core/errors.ts";
 import { parseJob } from "../../core/job.ts";
 import type { ShardRequest } from "../../types/shard.ts";
+import type { InFlight } from "../in-flight.ts";
 import type { Shards } from "../shards.ts";
 import { type Envelope, provideSteps, stepId, type StepImplementations } from "./calls.ts";
 
@@ -13,6 +14,7 @@ const CRASHES_SURVIVED = 100;
 /** What the steps are made of. */
 export interface StepParts {
   dispatcher: Dispatcher;
+  inFlight: InFlight;
   /** Executes shards of a run, which are journalled. */
   shards: Shards;
   /** Executes shards of no run, as a step of the user's or other code may ask for. */
@@ -31,7 +33,7 @@ export function installSteps(parts: StepParts): void {
   provideSteps(steps);
 }
 
-function createSteps({ dispatcher, shards, looseShards }: StepParts): StepImplementations {
+function createSteps({ dispatcher, inFlight, shards, looseShards }: StepParts): StepImplementations {
   return {
     findAvailableServers: (registry, region) =>
       enveloped(async () => {
@@ -52,7 +54,10 @@ function createSteps({ dispatcher, shards, looseShards }: StepParts): StepImplem
         assertServer(server);
         const job = parseJob(value);
         const { runId, callId } = caller();
-        return dispatcher.execute(server, job, { runId, jobId: job.id ?? `job_${callId}` });
+        const context = { runId, jobId: job.id ?? `job_${callId}` };
+        return inFlight.run(undefined, (place) =>
+          dispatcher.execute(server, job, { ...context, ...place }),
+        );
       }),
     // What it rejects with is a journal that cannot be written, which the engine is to try again.
     async executeShard(request) {
