@@ -114,7 +114,8 @@ export function compose(parts: CompositionParts): OrchestratorContext {
   }
 
   function readiness(): Readiness {
-    if (closing.signal.aborted) return { ready: false, reason: "The orchestrator is shutting down" };
+    if (closing.signal.aborted)
+      return { ready: false, reason: "The orchestrator is shutting down" };
     return started ? { ready: true } : { ready: false, reason: "The orchestrator is starting" };
   }
 

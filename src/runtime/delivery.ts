@@ -1,6 +1,7 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { H3, toNodeHandler } from "h3/node";
+import { onAbort } from "../core/abort.ts";
 import type { EngineHandler } from "./virtual/engine.ts";
 
 /** A loopback listener for a World that delivers its messages over HTTP. */
@@ -23,15 +24,18 @@ export async function openDelivery(engine: {
   flow: EngineHandler;
   step: EngineHandler;
 }): Promise<Delivery> {
-  let handBack = (): void => undefined;
-  const handedBack = new Promise<void>((resolve) => (handBack = resolve));
+  const handedBack = new AbortController();
+  const again = (): Response => Response.json({ timeoutSeconds: HAND_BACK_SECONDS });
   const delivering =
     (handle: EngineHandler) =>
-    ({ req }: { req: Request }): Promise<Response> =>
-      Promise.race([
-        handle({ req }),
-        handedBack.then(() => Response.json({ timeoutSeconds: HAND_BACK_SECONDS })),
-      ]);
+    async ({ req }: { req: Request }): Promise<Response> => {
+      const { signal } = handedBack;
+      if (signal.aborted) return again();
+      return new Promise<Response>((resolve, reject) => {
+        const off = onAbort(signal, () => resolve(again()));
+        void handle({ req }).then(resolve, reject).finally(off);
+      });
+    };
   const app = new H3()
     .post("/.well-known/workflow/v1/flow", delivering(engine.flow))
     .post("/.well-known/workflow/v1/step", delivering(engine.step));
@@ -44,7 +48,7 @@ export async function openDelivery(engine: {
   const { port } = server.address() as AddressInfo;
   return {
     url: `http://127.0.0.1:${port}`,
-    handBack,
+    handBack: () => handedBack.abort(),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

@@ -120,7 +120,8 @@ function startServer(
 
   function readiness(): Readiness {
     if (started) return started.readiness();
-    if (failure !== "") return { ready: false, reason: `The orchestrator cannot start: ${failure}` };
+    if (failure !== "")
+      return { ready: false, reason: `The orchestrator cannot start: ${failure}` };
     return { ready: false, reason: "The orchestrator is starting" };
   }
 

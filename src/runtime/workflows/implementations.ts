@@ -33,7 +33,12 @@ export function installSteps(parts: StepParts): void {
   provideSteps(steps);
 }
 
-function createSteps({ dispatcher, inFlight, shards, looseShards }: StepParts): StepImplementations {
+function createSteps({
+  dispatcher,
+  inFlight,
+  shards,
+  looseShards,
+}: StepParts): StepImplementations {
   return {
     findAvailableServers: (registry, region) =>
       enveloped(async () => {
