@@ -1,20 +1,22 @@
 import { H3 } from "h3";
 import type { RunEngine, RunService } from "../types/engine.ts";
-import type { Callbacks, WorkflowRuns } from "../types/service.ts";
 import type { Manifest } from "../types/manifest.ts";
 import type { LoadBalancerHandle, ServerRegistryHandle } from "../types/server.ts";
+import type { Callbacks, Readiness, WorkflowRuns } from "../types/service.ts";
 import { errorResponse, HttpProblem } from "./errors.ts";
 import type { EventStreamOptions } from "./events.ts";
 import { addDocsRoutes, type DocsRouteOptions } from "./routes/docs.ts";
+import { addOpsRoutes } from "./routes/ops.ts";
 import { addRoutes } from "./routes/paths.ts";
 
 /** What the API is served from. */
 export interface ApiOptions {
   /** Where it is mounted, such as `/api/orchestrator`. */
   route: string;
+  /** The path below which the run service stands too, beside `route`; `""` for the root. */
+  service: string | false;
+  readiness: () => Readiness;
   engine: RunEngine;
-  /** Whether the run service stands at the root too. */
-  service?: boolean;
   /** Runs over regions, of the workflow `run`. */
   runs: RunService;
   /** Runs of every workflow. */
@@ -52,6 +54,7 @@ export type ApiHandler = (request: Request) => Promise<Response>;
 /** The HTTP API as a function from request to response. */
 export function createApi(options: ApiOptions): ApiHandler {
   const app = new H3({ silent: true });
+  addOpsRoutes(app, options);
   addDocsRoutes(app, options);
   addRoutes(app, options);
   return async (request) => {

@@ -8,10 +8,12 @@ import { type ApiHandler, createApi } from "../http/app.ts";
 import { closeBrowser } from "../runner/browser.ts";
 import type { LoadBalancerModule, OrchestratorOptions, RegistryModule } from "../types/config.ts";
 import type { Manifest } from "../types/manifest.ts";
+import type { Readiness } from "../types/service.ts";
 import type { EngineHandlers } from "./engine-world.ts";
 import { createEngine, isRunId, readEnded } from "./engine.ts";
 import { createCheckpoints } from "./checkpoints.ts";
 import { createDurations } from "./durations.ts";
+import { createInFlight } from "./in-flight.ts";
 import { createJournals, noJournals } from "./journal.ts";
 import { createLocalMode } from "./local-mode.ts";
 import { createRunWatchers, watchEnd } from "./run-watchers.ts";
@@ -32,17 +34,19 @@ export interface OrchestratorContext {
   handlerAt(route: string): ApiHandler;
   /** Starts the World and takes up the runs that a crash left; rejects if it cannot. */
   start(): Promise<void>;
-  /** Answers all who wait for a run's end, so that they do not hold up the server's own. */
-  stopWaiting(): void;
+  readiness(): Readiness;
+  /**
+   * Answers all who wait for a run's end, begins no job any more, and resolves when those in flight have ended
+   * or are handed back to the next start.
+   */
+  drain(): Promise<void>;
+  /** Drains and closes the World. */
   close(): Promise<void>;
 }
 
 /** What a server is made of. */
 export interface CompositionParts {
-  options: Pick<
-    OrchestratorOptions,
-    "circuit" | "execution" | "healthCheck" | "loadBalancer" | "registry" | "route" | "world"
-  >;
+  options: Omit<OrchestratorOptions, "pattern" | "runners">;
   /** The user's own modules that the options name. */
   modules: { registry?: RegistryModule; loadBalancer?: LoadBalancerModule };
   manifest: () => Promise<Manifest>;
@@ -74,6 +78,8 @@ export function compose(parts: CompositionParts): OrchestratorContext {
   const views = createRunViews(world, journals);
   const local = createLocalMode(parts.runners);
   const leases = createLeases();
+  const inFlight = createInFlight();
+  let started = false;
   let health: HealthCheck | undefined;
   let servers: Parameters<typeof previewServers>[1] | undefined;
 
@@ -87,6 +93,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     const shardParts = {
       runners: { remote: dispatcher.dispatch, local: local.run },
       durations: createDurations(),
+      inFlight,
       input: views.input,
       alone: installed.exclusive,
       onRunEnd: (runId: string, callback: () => void) =>
@@ -94,6 +101,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     };
     installSteps({
       dispatcher,
+      inFlight,
       shards: createShards({ ...shardParts, journals }),
       checkpoints,
       looseShards: createShards({
@@ -110,6 +118,18 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     // Last, since recovered runs call the steps at once.
     await installed.start();
     await checkpoints.recover();
+    started = true;
+  }
+
+  function readiness(): Readiness {
+    if (closing.signal.aborted)
+      return { ready: false, reason: "The orchestrator is shutting down" };
+    return started ? { ready: true } : { ready: false, reason: "The orchestrator is starting" };
+  }
+
+  function drain(): Promise<void> {
+    closing.abort();
+    return inFlight.drain(options.shutdown.timeout);
   }
 
   const lists = createRunLists(world, manifest);
@@ -134,9 +154,12 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     exclusive: installed.exclusive,
   });
   const injected = { registry: getDefaultRegistry(), loadBalancer: getDefaultLoadBalancer() };
+  const { service } = options;
   const handlerAt = (route: string): ApiHandler =>
     createApi({
       route,
+      service,
+      readiness,
       engine,
       runs,
       workflowRuns,
@@ -155,8 +178,10 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     handler: handlerAt(options.route),
     handlerAt,
     start,
-    stopWaiting: () => closing.abort(),
+    readiness,
+    drain,
     async close() {
+      await drain();
       health?.stop();
       await installed.close();
       await closeBrowser();

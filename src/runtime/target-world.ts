@@ -39,7 +39,10 @@ export function createTargetWorld(
       await created.start?.();
     },
     async close() {
-      await created.close?.();
+      // It waits for its deliveries, and some of them may take as long as a server does.
+      const closed = created.close?.();
+      delivery?.handBack();
+      await closed;
       await delivery?.close();
     },
   };

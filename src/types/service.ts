@@ -154,3 +154,9 @@ export interface Callback {
   /** Signs what is sent; the configured secret where it is absent. */
   secret?: string;
 }
+
+/** Whether an orchestrator takes up runs, and why not. */
+export interface Readiness {
+  ready: boolean;
+  reason?: string;
+}

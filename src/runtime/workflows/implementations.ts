@@ -5,6 +5,7 @@ import { isOrchestratorError, OrchestratorError } from "../../core/errors.ts";
 import { parseJob } from "../../core/job.ts";
 import type { ShardRequest } from "../../types/shard.ts";
 import type { Checkpoints } from "../checkpoints.ts";
+import type { InFlight } from "../in-flight.ts";
 import type { Shards } from "../shards.ts";
 import { type Envelope, provideSteps, stepId, type StepImplementations } from "./calls.ts";
 
@@ -14,6 +15,7 @@ const CRASHES_SURVIVED = 100;
 /** What the steps are made of. */
 export interface StepParts {
   dispatcher: Dispatcher;
+  inFlight: InFlight;
   /** Executes shards of a run, which are journalled. */
   shards: Shards;
   /** Executes shards of no run, as a step of the user's or other code may ask for. */
@@ -34,7 +36,7 @@ export function installSteps(parts: StepParts): void {
 }
 
 function createSteps(parts: StepParts): StepImplementations {
-  const { dispatcher, shards, looseShards, checkpoints } = parts;
+  const { dispatcher, inFlight, shards, looseShards, checkpoints } = parts;
   return {
     findAvailableServers: (registry, region) =>
       enveloped(async () => {
@@ -55,7 +57,10 @@ function createSteps(parts: StepParts): StepImplementations {
         assertServer(server);
         const job = parseJob(value);
         const { runId, callId } = caller();
-        return dispatcher.execute(server, job, { runId, jobId: job.id ?? `job_${callId}` });
+        const context = { runId, jobId: job.id ?? `job_${callId}` };
+        return inFlight.run(undefined, (place) =>
+          dispatcher.execute(server, job, { ...context, ...place }),
+        );
       }),
     // What it rejects with is a journal that cannot be written, which the engine is to try again.
     async executeShard(request) {
