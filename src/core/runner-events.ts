@@ -1,6 +1,7 @@
-import type { CheckpointEntry, LogEntry } from "../types/run.ts";
+import type { CheckpointEntry, LogEntry } from "../types/journal.ts";
 import type { JsonObject, RunnerEvent } from "../types/runner.ts";
 import { depthLimit, depthOf, parseJson } from "./body.ts";
+import { checkpointLimits, typeProblem } from "./checkpoint.ts";
 import { isPlainObject } from "./runner-result.ts";
 
 /** The most that one execution may tell; what is more is dropped. */
@@ -13,8 +14,6 @@ export const eventLimits: {
   readonly dataBytes: number;
   /** Levels of both, which are left in an answer that others can read. */
   readonly dataDepth: number;
-  /** Characters of a checkpoint's type. */
-  readonly type: number;
   /** Characters of a log line's message; a longer one is cut. */
   readonly message: number;
 } = {
@@ -23,7 +22,6 @@ export const eventLimits: {
   bytes: 1024 * 1024,
   dataBytes: 64 * 1024,
   dataDepth: depthLimit - 4,
-  type: 200,
   message: 10_000,
 };
 
@@ -45,37 +43,31 @@ export function bytesOf(text: string): number {
 /**
  * A checkpoint's type and data, which nothing can change or break later.
  *
- * @throws TypeError that names the field and what it should be
+ * @throws TypeError that names the argument and what it should be
  */
-export function checkCheckpoint(type: unknown, data: unknown): { type: string; data?: unknown } {
-  if (typeof type !== "string" || !isType(type)) {
-    const got = typeof type === "string" ? `${type.length} characters` : typeof type;
-    throw new TypeError(
-      `checkpoint type must be a string of 1 to ${eventLimits.type} characters (got ${got})`,
-    );
+export function checkCheckpoint(type: string, data: unknown): { type: string; data?: unknown } {
+  const problem = typeProblem(type);
+  if (problem !== undefined) throw new TypeError(`ctx.checkpoint: type ${problem}`);
+  if (data === undefined) return { type };
+  try {
+    return { type, data: snapshot(data) };
+  } catch (error) {
+    throw new TypeError(`ctx.checkpoint: data ${(error as Error).message}`, { cause: error });
   }
-  return { type, ...(data !== undefined && { data: snapshot("checkpoint data", data) }) };
 }
 
 /**
  * A value as JSON carries it.
  *
- * @throws TypeError for what is not JSON, is too large or nested too deep; it begins with the field
+ * @throws Error that says what it must be instead
  */
 export function snapshot(
-  field: string,
   value: unknown,
   replacer?: (key: string, value: unknown) => unknown,
 ): unknown {
-  const text = stringify(field, value, replacer);
-  const bytes = bytesOf(text);
-  const { dataBytes, dataDepth } = eventLimits;
-  if (bytes > dataBytes) {
-    throw new TypeError(`${field} must be at most ${dataBytes} bytes of JSON (got ${bytes})`);
-  }
-  if (depthOf(text) > dataDepth) {
-    throw new TypeError(`${field} must be nested at most ${dataDepth} levels deep`);
-  }
+  const text = stringify(value, replacer);
+  const problem = sizeProblem(text);
+  if (problem !== undefined) throw new Error(problem);
   return parseJson(text);
 }
 
@@ -83,6 +75,11 @@ export function snapshot(
 export function cutMessage(message: string): string {
   const { message: limit } = eventLimits;
   return message.length > limit ? `${message.slice(0, limit - 1)}…` : message;
+}
+
+/** What an event is known by: a line that is logged has no id of its own. */
+export function eventKey(event: LogEntry | RunnerEvent | CheckpointEntry): string {
+  return "message" in event ? `${event.at} ${event.runner} ${event.message}` : event.id;
 }
 
 /** Counts the events of one execution against what it may tell. */
@@ -121,12 +118,12 @@ export function sanitizeEvent(value: JsonObject): RunnerEvent | undefined {
   const { event, at, id, type, data, message, meta, runner } = value;
   if (!isTime(at)) return undefined;
   const time = Math.floor(at);
-  const from = typeof runner === "string" ? runner.slice(0, eventLimits.type) : "unknown";
+  const from = typeof runner === "string" ? runner.slice(0, checkpointLimits.type) : "unknown";
   if (event === "log" && typeof message === "string") {
     const kept = isPlainObject(meta) && isSmall(meta) ? { meta } : {};
     return { event, at: time, message: cutMessage(message), ...kept, runner: from };
   }
-  if (event !== "checkpoint" || typeof type !== "string" || !isType(type)) return undefined;
+  if (event !== "checkpoint" || typeof type !== "string" || typeProblem(type)) return undefined;
   if (typeof id !== "string" || !isUuid(id)) return undefined;
   if (data !== undefined && !isSmall(data)) return undefined;
   return { event, id, at: time, type, ...(data !== undefined && { data }), runner: from };
@@ -144,7 +141,7 @@ export function eventsOnce(
     // A line may be logged twice in a millisecond, so that only its further occurrences are new.
     const own = new Map<string, number>();
     return (event) => {
-      const key = keyOf(event);
+      const key = eventKey(event);
       const count = (own.get(key) ?? 0) + 1;
       own.set(key, count);
       if (count <= (told.get(key) ?? 0)) return;
@@ -165,33 +162,28 @@ export function entryOf(event: RunnerEvent, jobId: string, now: number): EventEn
   return { type: "checkpoint", id, at, kind, ...(data !== undefined && { data }), jobId, runner };
 }
 
-function keyOf(event: RunnerEvent): string {
-  return event.event === "log" ? `${event.at} ${event.runner} ${event.message}` : event.id;
-}
-
-function stringify(
-  field: string,
-  value: unknown,
-  replacer?: (key: string, value: unknown) => unknown,
-): string {
+function stringify(value: unknown, replacer?: (key: string, value: unknown) => unknown): string {
   let text: string | undefined;
   try {
     text = JSON.stringify(value, replacer);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new TypeError(`${field} must be JSON: ${reason}`, { cause });
+    throw new Error(`must be JSON: ${reason}`, { cause });
   }
-  if (text === undefined) throw new TypeError(`${field} must be JSON (got ${typeof value})`);
+  if (text === undefined) throw new Error(`must be JSON (got ${typeof value})`);
   return text;
 }
 
-function isSmall(data: unknown): boolean {
-  const text = JSON.stringify(data);
-  return bytesOf(text) <= eventLimits.dataBytes && depthOf(text) <= eventLimits.dataDepth;
+/** Why JSON is too much for one event; undefined where it is not. */
+function sizeProblem(text: string): string | undefined {
+  const { dataBytes, dataDepth } = eventLimits;
+  const bytes = bytesOf(text);
+  if (bytes > dataBytes) return `must have at most ${dataBytes} bytes as JSON (got ${bytes})`;
+  return depthOf(text) > dataDepth ? `must have at most ${dataDepth} levels` : undefined;
 }
 
-function isType(type: string): boolean {
-  return type.length >= 1 && type.length <= eventLimits.type;
+function isSmall(data: unknown): boolean {
+  return sizeProblem(JSON.stringify(data)) === undefined;
 }
 
 /** Whether it is a time that a `Date` can have. */

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { checkpointLimits } from "../core/checkpoint.ts";
 import { eventLimits } from "../core/runner-events.ts";
 import type { RunnerEvent, RunnerExecuteReply, RunnerExecuteRequest } from "../types/index.ts";
 
@@ -102,7 +103,7 @@ export const runnerEventSchema: z.ZodType<RunnerEvent> = z
       event: z.literal("checkpoint"),
       id: z.uuid().meta({ description: "The same where the event is told again." }),
       at,
-      type: z.string().min(1).max(eventLimits.type),
+      type: z.string().min(1).max(checkpointLimits.type),
       data: z.unknown().optional(),
       runner: z.string(),
     }),

@@ -29,7 +29,7 @@ export function logLine(
 export function logMeta(meta: unknown): JsonObject | undefined {
   if (meta === undefined) return undefined;
   try {
-    const sent = snapshot("meta", meta, readable);
+    const sent = snapshot(meta, readable);
     return isPlainObject(sent) ? sent : undefined;
   } catch (error) {
     return { metaError: (error as Error).message };

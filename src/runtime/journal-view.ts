@@ -1,6 +1,6 @@
 import { isJobEnd, type JobEnd } from "../core/job-ends.ts";
-import type { EventEntry } from "../core/runner-events.ts";
-import type { JobEntry } from "../types/run.ts";
+import { type EventEntry, eventKey } from "../core/runner-events.ts";
+import type { CheckpointEntry, JobEntry, LogEntry } from "../types/journal.ts";
 import type { JournalCursor, Journals } from "./journal.ts";
 
 /** Milliseconds within which progress is journalled. */
@@ -11,7 +11,7 @@ export interface JournalView {
   ends(): Promise<ReadonlyMap<string, JobEnd>>;
   /** Adds an entry that nobody waits for, unless its job ends within a moment: its end tells all that it would. */
   note(entry: JobEntry): void;
-  /** Adds what a job's runner told, behind its progress so far, and before all that is added later. */
+  /** Adds what a job's runner told, once, behind its progress so far and before all that is added later. */
   event(entry: EventEntry): void;
   /** Resolves when a job's end is stored. */
   end(entry: JobEnd): Promise<void>;
@@ -21,18 +21,29 @@ export interface JournalView {
 /** The view of a run's journal, nothing read yet. */
 export function viewJournal(journals: Journals, runId: string): JournalView {
   const ends = new Map<string, JobEnd>();
+  /** What was told of the jobs without an end before they were taken up here; their servers may tell it again. */
+  const told = new Map<string, Set<string>>();
   let cursor: JournalCursor | undefined;
   let reading: Promise<unknown> = Promise.resolve();
   const notes = new Map<string, JobEntry[]>();
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   async function read(): Promise<void> {
+    const first = cursor === undefined;
     const page = await journals.read(runId, cursor);
     ({ cursor } = page);
     if (page.anew) ends.clear();
     for (const entry of page.entries) {
       if (isJobEnd(entry) && !ends.has(entry.jobId)) ends.set(entry.jobId, entry);
+      else if (first && (entry.type === "checkpoint" || entry.type === "log")) remember(entry);
     }
+    if (told.size > 0) for (const jobId of ends.keys()) told.delete(jobId);
+  }
+
+  function remember(entry: CheckpointEntry | LogEntry): void {
+    if (entry.jobId === undefined) return;
+    const keys = told.get(entry.jobId) ?? new Set();
+    told.set(entry.jobId, keys.add(eventKey(entry)));
   }
 
   function flush(): void {
@@ -57,6 +68,7 @@ export function viewJournal(journals: Journals, runId: string): JournalView {
       timer ??= setTimeout(flush, NOTE_MS);
     },
     event(entry) {
+      if (told.get(entry.jobId)?.has(eventKey(entry))) return;
       const own = notes.get(entry.jobId) ?? [];
       notes.delete(entry.jobId);
       // A line that cannot be written must not fail its job, which fails at its end if nothing can be.

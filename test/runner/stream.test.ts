@@ -1,41 +1,10 @@
-import { connect } from "node:net";
-import { expect, onTestFinished, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import * as z from "zod";
-import { createAnswers } from "../../src/runner/answers.ts";
 import type { RunnerContext } from "../../src/runner/index.ts";
-import { createEventLines, streamLines } from "../../src/runner/stream.ts";
+import { acceptLines as accept, reading, silent } from "./_support/lines.ts";
 import { gate, serve } from "./_support/serve.ts";
 
-const accept = { accept: "application/x-ndjson, application/json" };
 const uuid = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
-
-/** Reads a response line by line. */
-function reading(response: Response) {
-  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
-  const next = async (): Promise<any> => {
-    for (;;) {
-      const end = rest.indexOf("\n");
-      if (end !== -1) {
-        const line = rest.slice(0, end);
-        rest = rest.slice(end + 1);
-        return JSON.parse(line);
-      }
-      const { done, value } = await reader.read();
-      if (done) return rest === "" ? undefined : Promise.reject(new Error(`left: ${rest}`));
-      rest += value;
-    }
-  };
-  return {
-    next,
-    stop: () => reader.cancel(),
-    async all(): Promise<any[]> {
-      const lines: any[] = [];
-      for (let line = await next(); line !== undefined; line = await next()) lines.push(line);
-      return lines;
-    },
-  };
-}
 
 /** A runner that notes something at its start, waits to be let go, and notes something more. */
 function telling() {
@@ -51,13 +20,6 @@ function telling() {
     return { status: "pass" };
   };
   return { tell, started: started.opened, end: end.open, calls: () => calls };
-}
-
-/** Keeps what runners log out of the tests' own output. */
-function silent() {
-  const print = vi.spyOn(console, "log").mockImplementation(() => {});
-  onTestFinished(() => print.mockRestore());
-  return print;
 }
 
 test("events come while the runner still runs, and last the reply", async () => {
@@ -213,136 +175,75 @@ test("a client that goes away does not end the execution, and gets all of it whe
   expect(calls()).toBe(1);
 });
 
-test("1,000 logs and as many checkpoints are told, and a last line tells how many were not", async () => {
-  const print = silent();
-  const many = async (ctx: RunnerContext) => {
-    for (let n = 0; n < 1003; n++) ctx.log(`l${n}`);
-    for (let n = 0; n < 1002; n++) ctx.checkpoint(`c${n}`);
+test.each<[string, unknown[], string]>([
+  ["an empty type", [""], "type must have 1 to 200 characters"],
+  ["a long type", ["x".repeat(201)], "type must have 1 to 200 characters"],
+  ["a type of another kind", [7], "type must be a text"],
+  ["no type", [], "type must be a text"],
+  ["a function", ["t", () => 1], "data must be JSON (got function)"],
+  ["a big integer", ["t", { n: 1n }], "data must be JSON: Do not know how to serialize a BigInt"],
+  ["a circle", ["t", circle()], "data must be JSON: Converting circular structure to JSON"],
+  [
+    "large data",
+    ["t", "ü".repeat(32_768)],
+    "data must have at most 65536 bytes as JSON (got 65538)",
+  ],
+  [
+    "deep data",
+    ["t", JSON.parse("[".repeat(97) + "]".repeat(97))],
+    "data must have at most 96 levels",
+  ],
+])(
+  "a checkpoint with %s throws a TypeError that names the field, and is not sent",
+  async (...row) => {
+    const [, args, message] = row;
+    const bad = async (ctx: RunnerContext) => {
+      ctx.checkpoint("before", "x".repeat(65_534));
+      (ctx.checkpoint as (...args: unknown[]) => void)(...args);
+      return { status: "pass" };
+    };
+    const catching = async (ctx: RunnerContext) => {
+      try {
+        await bad(ctx);
+      } catch (error) {
+        return { status: "pass", details: { typeError: error instanceof TypeError } };
+      }
+      return { status: "fail" };
+    };
+    const { execute } = await serve({ runners: { bad, catching } });
+    const lines = await reading(await execute({ runners: ["bad", "catching"] }, accept)).all();
+    expect(lines.map(({ type }) => type)).toEqual(["before", "before", undefined]);
+    const [thrown, caught] = lines[2].reply.results;
+    expect(thrown.status).toBe("error");
+    expect(thrown.errorMessage).toContain(`ctx.checkpoint: ${message}`);
+    expect(caught.details).toEqual({ typeError: true });
+  },
+);
+
+test("what is told cannot be changed later, and nothing is told after the end", async () => {
+  const late = gate();
+  const told = gate();
+  const changing = async (ctx: RunnerContext) => {
+    const data = { n: 1 };
+    ctx.checkpoint("t", data);
+    data.n = 2;
+    void late.opened.then(() => {
+      ctx.checkpoint("late");
+      told.open();
+    });
     return { status: "pass" };
   };
-  const { execute } = await serve({ runners: { many } });
-  const lines = await reading(await execute({ runners: ["many"] }, accept)).all();
-  const events = lines.slice(0, -1);
-  expect(events.map(({ message, type }) => message ?? type)).toEqual([
-    ...Array.from({ length: 1000 }, (_, n) => `l${n}`),
-    ...Array.from({ length: 1000 }, (_, n) => `c${n}`),
-    "Dropped 3 log lines and 2 checkpoints: an execution may tell 1000 and 1000, of 1048576 bytes in all",
-  ]);
-  expect(events.at(-1)).toMatchObject({ event: "log", runner: "many" });
-  // All that was logged is still printed.
-  expect(print).toHaveBeenCalledTimes(1004);
+  const { execute } = await serve({ runners: { changing } });
+  const key = { ...accept, "idempotency-key": "k" };
+  const first = await (await execute({ runners: ["changing"] }, key)).text();
+  late.open();
+  await told.opened;
+  expect(await (await execute({ runners: ["changing"] }, key)).text()).toBe(first);
+  expect(JSON.parse(first.split("\n")[0]!)).toMatchObject({ type: "t", data: { n: 1 } });
 });
 
-test("of events larger than 1 MiB in all the rest is dropped, and never the reply", async () => {
-  const data = "ü".repeat(30_000);
-  const large = async (ctx: RunnerContext) => {
-    for (let n = 0; n < 40; n++) ctx.checkpoint("large", data);
-    return { status: "pass" };
-  };
-  silent();
-  const { execute } = await serve({ runners: { large } });
-  const text = await (await execute({ runners: ["large"] }, accept)).text();
-  const lines = text.trimEnd().split("\n");
-  const events = lines.slice(0, -2);
-  expect(events).toHaveLength(17);
-  expect(Buffer.byteLength(events.join("\n"))).toBeLessThanOrEqual(1024 * 1024);
-  expect(lines.at(-2)).toContain("Dropped 0 log lines and 23 checkpoints");
-  expect(JSON.parse(lines.at(-1)!).reply.results).toMatchObject([{ status: "pass" }]);
-});
-
-test("clients that never read share what is kept, and hold up nobody", async () => {
-  silent();
-  const end = gate();
-  let rounds = 0;
-  const chatty = async (ctx: RunnerContext) => {
-    for (; rounds < 400; rounds++) {
-      ctx.log("x".repeat(9000));
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    await end.opened;
-    return { status: "pass" };
-  };
-  const { execute, origin } = await serve({ runners: { chatty } });
-  const body = JSON.stringify({ runners: ["chatty"] });
-  const request = [
-    "POST /api/runner/execute HTTP/1.1",
-    "Host: x",
-    "Content-Type: application/json",
-    "Accept: application/x-ndjson",
-    "Idempotency-Key: k",
-    `Content-Length: ${body.length}`,
-    "",
-    body,
-  ].join("\r\n");
-  globalThis.gc?.();
-  const before = process.memoryUsage();
-  const deaf = Array.from({ length: 60 }, () => {
-    const socket = connect(Number(new URL(origin).port), "127.0.0.1");
-    socket.pause();
-    socket.on("error", () => {});
-    socket.write(request);
-    return socket;
-  });
-  onTestFinished(() => deaf.forEach((socket) => socket.destroy()));
-  await vi.waitFor(() => expect(rounds).toBe(400), { timeout: 10_000 });
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  const after = process.memoryUsage();
-  const grown = after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers;
-  // 60 copies of the 1 MiB would be more.
-  expect(grown).toBeLessThan(30 * 1024 * 1024);
-  end.open();
-  const { results } = await (
-    await execute({ runners: ["chatty"] }, { "idempotency-key": "k" })
-  ).json();
-  expect(results).toMatchObject([{ status: "pass" }]);
-});
-
-test("a stream has one part ready at most, and none before it is asked for", async () => {
-  const events = createEventLines();
-  const line = "x".repeat(10_000);
-  for (let n = 0; n < 50; n++) events.add({ event: "log", at: n, message: line, runner: "a" });
-  const reader = streamLines(events, Promise.resolve('{"reply":1}')).getReader();
-  const sizes: number[] = [];
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    sizes.push(value.byteLength);
-  }
-  expect(Math.max(...sizes)).toBeLessThan(80_000);
-  expect(sizes.reduce((sum, size) => sum + size)).toBe(events.length + 50 + 12);
-});
-
-test("after 15 s without anything there is a heartbeat, and none once the reader has gone", async () => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
-  onTestFinished(() => void vi.useRealTimers());
-  const events = createEventLines();
-  const reader = streamLines(events, new Promise(() => {})).getReader();
-  const read = reader.read();
-  await vi.advanceTimersByTimeAsync(14_999);
-  expect(vi.getTimerCount()).toBe(1);
-  await vi.advanceTimersByTimeAsync(1);
-  expect(new TextDecoder().decode((await read).value)).toBe('{"event":"ping"}\n');
-  const pending = reader.read();
-  await vi.advanceTimersByTimeAsync(1);
-  expect(vi.getTimerCount()).toBe(1);
-  await reader.cancel();
-  expect(await pending).toEqual({ done: true, value: undefined });
-  await vi.advanceTimersByTimeAsync(0);
-  expect(vi.getTimerCount()).toBe(0);
-});
-
-test("events count for the bytes of what is kept under a key", async () => {
-  const answers = createAnswers({ now: () => 0, maxBytes: 7000 });
-  const keep = async (name: string, told: string): Promise<void> => {
-    const events = createEventLines();
-    if (told !== "") events.add({ event: "log", at: 0, message: told, runner: "a" });
-    answers.keep(name, "f", { events, answer: Promise.resolve("x".repeat(1000)) });
-    await new Promise((resolve) => setTimeout(resolve, 0));
-  };
-  await keep("a", "");
-  await keep("b", "");
-  await keep("c", "");
-  expect(answers.find("a", "f")).toBeDefined();
-  await keep("d", "x".repeat(1000));
-  expect(["a", "b", "c", "d"].filter((name) => answers.find(name, "f"))).toEqual(["c", "d"]);
-});
+function circle(): object {
+  const object: Record<string, unknown> = {};
+  object.self = object;
+  return object;
+}
