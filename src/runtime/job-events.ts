@@ -24,8 +24,8 @@ export function createJobEvents(
     let off: (() => void) | undefined;
     return {
       onEvent(event) {
-        if (!open) return;
         off ??= onRunEnd(runId, () => (open = false));
+        if (!open) return;
         // A line that cannot be written must not fail its job.
         stored = journals.append(runId, [entryOf(event, jobId, Date.now())]).catch(() => undefined);
       },

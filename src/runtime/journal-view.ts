@@ -13,7 +13,7 @@ export interface JournalView {
   note(entry: JobEntry): void;
   /** Adds what a job's runner told, once, behind its progress so far and before all that is added later. */
   event(entry: EventEntry): void;
-  /** Resolves when a job's end is stored. */
+  /** Resolves when a job's end is stored, and what its runner told before. */
   end(entry: JobEnd): Promise<void>;
   close(): void;
 }
@@ -26,6 +26,8 @@ export function viewJournal(journals: Journals, runId: string): JournalView {
   let cursor: JournalCursor | undefined;
   let reading: Promise<unknown> = Promise.resolve();
   const notes = new Map<string, JobEntry[]>();
+  /** The last event of each job that is being stored. */
+  const telling = new Map<string, Promise<unknown>>();
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   async function read(): Promise<void> {
@@ -72,12 +74,16 @@ export function viewJournal(journals: Journals, runId: string): JournalView {
       const own = notes.get(entry.jobId) ?? [];
       notes.delete(entry.jobId);
       // A line that cannot be written must not fail its job, which fails at its end if nothing can be.
-      journals.append(runId, [...own, entry]).catch(() => undefined);
+      const stored = journals.append(runId, [...own, entry]).catch(() => undefined);
+      telling.set(entry.jobId, stored);
     },
     async end(entry) {
       notes.delete(entry.jobId);
       // Once its run has ended, nobody may add to a journal.
       if (entry.type !== "job.cancelled") await journals.append(runId, [entry]);
+      // An append of nothing, as of loose jobs, does not wait for those before it.
+      await telling.get(entry.jobId);
+      telling.delete(entry.jobId);
     },
     close: () => clearTimeout(timer),
   };
