@@ -11,6 +11,11 @@ export const runWorkflow: WorkflowEntry & { workflowId: string } = {
   accepts: "unknown",
 };
 
+/** Ids of workflows of ours that are no run of anybody's: no list has them. */
+export const internalWorkflows: ReadonlySet<string> = new Set([
+  "workflow//@runners/orchestrator//callback",
+]);
+
 /** Words that stand in the place of a run's id in our paths, now or by design. */
 export const reservedRunIds: ReadonlySet<string> = new Set([
   ".",

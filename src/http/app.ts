@@ -2,6 +2,7 @@ import { H3 } from "h3";
 import type { RunEngine, RunService } from "../types/engine.ts";
 import type { Manifest } from "../types/manifest.ts";
 import type { LoadBalancerHandle, ServerRegistryHandle } from "../types/server.ts";
+import type { WorkflowRuns } from "../types/service.ts";
 import { errorResponse, HttpProblem } from "./errors.ts";
 import { addDocsRoutes, type DocsRouteOptions } from "./routes/docs.ts";
 import { addRoutes } from "./routes/paths.ts";
@@ -13,6 +14,8 @@ export interface ApiOptions {
   engine: RunEngine;
   /** Runs over regions, of the workflow `run`. */
   runs: RunService;
+  /** Runs of every workflow. */
+  workflowRuns: Pick<WorkflowRuns, "list">;
   manifest: () => Promise<Manifest>;
   /** The runners of this process, for the documentation. */
   runners?: DocsRouteOptions["runners"];

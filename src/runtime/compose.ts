@@ -109,13 +109,13 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     engine,
     starts: installed.starts,
     views,
-    lists: createRunLists(world, manifest),
     preview: async (mode, jobs) =>
       mode === "local" ? local.preview(jobs) : previewServers(jobs, servers!),
   });
+  const workflowRuns = createRunLists(installed.findRuns, manifest);
   const injected = { registry: getDefaultRegistry(), loadBalancer: getDefaultLoadBalancer() };
   const handlerAt = (route: string): ApiHandler =>
-    createApi({ route, engine, runs, manifest, runners: local.runners, injected });
+    createApi({ route, engine, runs, workflowRuns, manifest, runners: local.runners, injected });
   return {
     handler: handlerAt(options.route),
     handlerAt,

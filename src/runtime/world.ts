@@ -7,6 +7,9 @@ import { createTargetWorld } from "./target-world.ts";
 import { type EngineHandlers, queuePrefixes, type World } from "./engine-world.ts";
 import { ownQueueHandler, ownQueuePrefix } from "./own-workflows.ts";
 import type { RunEnds } from "./run-ends.ts";
+import { labelledRuns, runLabels } from "./run-labels.ts";
+import type { FindRuns } from "./run-lists.ts";
+import { scannedRuns } from "./run-scan.ts";
 import { stepId } from "./workflows/calls.ts";
 
 /** A World in use. */
@@ -15,6 +18,7 @@ export interface InstalledWorld {
   /** Whether no other process can execute its runs. */
   exclusive: boolean;
   starts: Starts;
+  findRuns: FindRuns;
   /** Starts the queue and takes up the runs that a crash left; resolves when both are done. */
   start(): Promise<void>;
   close(): Promise<void>;
@@ -44,12 +48,20 @@ export function installWorld(setup: WorldSetup): InstalledWorld {
   process.env.WORKFLOW_TARGET_WORLD = target;
   const { world, start, close } = createTargetWorld(`${dataDir}/world`, engine, ends);
   setWorld(world);
-  return { world, exclusive: false, starts: claimStarts(createClaims(dataDir)), start, close };
+  return {
+    world,
+    exclusive: false,
+    starts: claimStarts(createClaims(dataDir)),
+    findRuns: scannedRuns(() => world),
+    start,
+    close,
+  };
 }
 
 function installEmbedded({ configured, engine, ends, dataDir }: WorldSetup): InstalledWorld {
   const world = createEmbeddedWorld({
     dataDir: `${dataDir}/store`,
+    labels: runLabels,
     ...(configured.type === "embedded" && { retention: configured.retention }),
   });
   for (const kind of ["flow", "step"] as const) {
@@ -69,6 +81,7 @@ function installEmbedded({ configured, engine, ends, dataDir }: WorldSetup): Ins
     world,
     exclusive: true,
     starts: embeddedStarts(world),
+    findRuns: labelledRuns(world),
     start: world.start,
     close: world.close,
   };

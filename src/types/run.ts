@@ -215,16 +215,6 @@ export interface RunResults {
   durationMs?: number;
 }
 
-/** An entry of a list of runs. */
-export interface RunListEntry {
-  runId: string;
-  workflow: string;
-  state: RunStateName;
-  tags?: string[];
-  createdAt: string;
-  completedAt?: string;
-}
-
 /** One entry of a run's journal. */
 export type JournalEntry = CheckpointEntry | JobEntry | LogEntry;
 

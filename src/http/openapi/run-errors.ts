@@ -17,9 +17,10 @@ export function wrongWait(): Promise<JsonObject> {
 
 /** The 400 of a list's query. */
 export function wrongFilter(): Promise<JsonObject> {
-  return errorExamples(runForm, 400, {
+  return errorExamples(workflowForm, 400, {
     wrongLimit: thrownBy(() => parseRunFilter(new URLSearchParams({ limit: "1000" }))),
     wrongState: thrownBy(() => parseRunFilter(new URLSearchParams({ state: "done" }))),
+    wrongTime: thrownBy(() => parseRunFilter(new URLSearchParams({ since: "yesterday" }))),
   });
 }
 
@@ -77,6 +78,13 @@ export function wrongRequest(runner: string): Promise<JsonObject> {
 export function onlyPost(): Promise<JsonObject> {
   return errorExamples(runForm, 405, {
     otherMethod: new HttpProblem(405, "Method not allowed. Use POST."),
+  });
+}
+
+/** The 405 of a path that only takes `GET`, in the form of the service's routes. */
+export function onlyGet(): Promise<JsonObject> {
+  return errorExamples(workflowForm, 405, {
+    otherMethod: new HttpProblem(405, "Method not allowed. Use GET."),
   });
 }
 

@@ -78,7 +78,10 @@ async function answerByName(
     return inRunForm(() => submitRun(event, manifest, options, { base }));
   }
   const entry = manifest.workflows.find((workflow) => workflow.name === name);
-  if (!entry && name === "runs") return toGet(event, () => listRuns(event, options));
+  if (!entry && name === "runs") {
+    if (!isGet(method)) throw methodNotAllowed("GET, HEAD");
+    return listRuns(event, options);
+  }
   if (!entry && (name === "plan" || name === "orchestrator")) {
     return inRunForm(() => {
       if (method !== "POST") throw methodNotAllowed("POST");

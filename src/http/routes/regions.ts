@@ -9,6 +9,7 @@ import { HttpProblem } from "../errors.ts";
 import { jsonResponse, readJsonObject } from "../json.ts";
 import { idempotencyKey, isRunId, waitSeconds } from "../parameters.ts";
 import { parseRunFilter, parseRunRequest } from "../run-request.ts";
+import { toServiceRun } from "../service-run.ts";
 import { badField } from "../start-request.ts";
 
 /** The jobs of a request, and who executes them. */
@@ -75,9 +76,10 @@ export async function runResults(
   return jsonResponse(await awaited(event, id, manifest, options, read));
 }
 
-/** Runs of all workflows, the latest first. */
-export async function listRuns({ url }: H3Event, { runs }: ApiOptions): Promise<Response> {
-  return jsonResponse(await runs.list(parseRunFilter(url.searchParams)));
+/** Runs of all workflows, the newest first. */
+export async function listRuns({ url }: H3Event, options: ApiOptions): Promise<Response> {
+  const { runs, cursor } = await options.workflowRuns.list(parseRunFilter(url.searchParams));
+  return jsonResponse({ runs: runs.map(toServiceRun), ...(cursor !== undefined && { cursor }) });
 }
 
 async function planOf(request: RunRequest, options: ApiOptions): Promise<Planned> {
