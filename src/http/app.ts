@@ -2,20 +2,29 @@ import { H3 } from "h3";
 import type { RunEngine, RunService } from "../types/engine.ts";
 import type { Manifest } from "../types/manifest.ts";
 import type { LoadBalancerHandle, ServerRegistryHandle } from "../types/server.ts";
-import type { WorkflowRuns } from "../types/service.ts";
+import type { Callbacks, Readiness, WorkflowRuns } from "../types/service.ts";
 import { errorResponse, HttpProblem } from "./errors.ts";
+import type { EventStreamOptions } from "./events.ts";
 import { addDocsRoutes, type DocsRouteOptions } from "./routes/docs.ts";
+import { addOpsRoutes } from "./routes/ops.ts";
 import { addRoutes } from "./routes/paths.ts";
 
 /** What the API is served from. */
 export interface ApiOptions {
   /** Where it is mounted, such as `/api/orchestrator`. */
   route: string;
+  /** The path below which the run service stands too, beside `route`; `""` for the root. */
+  service: string | false;
+  readiness: () => Readiness;
   engine: RunEngine;
   /** Runs over regions, of the workflow `run`. */
   runs: RunService;
   /** Runs of every workflow. */
-  workflowRuns: Pick<WorkflowRuns, "list">;
+  workflowRuns: WorkflowRuns;
+  /** Tells of runs' ends. */
+  callbacks: Callbacks;
+  /** What event streams need beside the runs. */
+  streams: Omit<EventStreamOptions, "runs">;
   manifest: () => Promise<Manifest>;
   /** The runners of this process, for the documentation. */
   runners?: DocsRouteOptions["runners"];
@@ -25,7 +34,8 @@ export interface ApiOptions {
 
 /** A browser says where a request comes from: a page of somebody else's must not start runs. */
 function assertSameSite({ method, headers }: Request): void {
-  if (method !== "POST" || headers.get("sec-fetch-site") !== "cross-site") return;
+  if ((method !== "POST" && method !== "DELETE") || headers.get("sec-fetch-site") !== "cross-site")
+    return;
   throw new HttpProblem(403, "Forbidden: a page of another site sent this request");
 }
 
@@ -44,6 +54,7 @@ export type ApiHandler = (request: Request) => Promise<Response>;
 /** The HTTP API as a function from request to response. */
 export function createApi(options: ApiOptions): ApiHandler {
   const app = new H3({ silent: true });
+  addOpsRoutes(app, options);
   addDocsRoutes(app, options);
   addRoutes(app, options);
   return async (request) => {

@@ -1,29 +1,16 @@
-import type { RunMode, RunStateName } from "../types/run.ts";
-import type { JsonObject } from "../types/runner.ts";
+import type { RunStateName } from "../types/run.ts";
 import type { RunInfo } from "../types/service.ts";
 
-/** A run as the service's routes answer with it. */
-export interface ServiceRun {
-  /** The caller's own id where there is one, else the engine's. */
+/** A state as the run service spells it; it has no word for a time that was up. */
+export type ServiceStatus = "canceled" | "completed" | "failed" | "pending" | "running";
+
+/** A run as the run service answers it. */
+export interface ServiceRun extends Omit<RunInfo, "runId"> {
   id: string;
-  workflow: string;
-  mode: RunMode | "workflow";
-  /** Its state in the service's words, in which a run that has timed out has failed. */
-  status: ServiceRunStatus;
-  state: RunStateName;
-  owner?: string;
-  metadata?: JsonObject;
-  tags?: string[];
-  /** ISO times. */
-  createdAt: string;
-  completedAt?: string;
+  status: ServiceStatus;
 }
 
-/** A run's state in the words of the service's routes. */
-export type ServiceRunStatus = "canceled" | "completed" | "failed" | "pending" | "running";
-
-/** The words of the service's routes for each state. */
-export const serviceStatusOf: Readonly<Record<RunStateName, ServiceRunStatus>> = {
+const statuses: Record<RunStateName, ServiceStatus> = {
   queued: "pending",
   running: "running",
   completed: "completed",
@@ -32,19 +19,12 @@ export const serviceStatusOf: Readonly<Record<RunStateName, ServiceRunStatus>> =
   cancelled: "canceled",
 };
 
-/** A run as the service's routes answer with it. */
-export function toServiceRun(info: RunInfo): ServiceRun {
-  const { runId, workflow, mode, state, owner, metadata, tags, createdAt, completedAt } = info;
-  return {
-    id: runId,
-    workflow,
-    mode,
-    status: serviceStatusOf[state],
-    state,
-    ...(owner !== undefined && { owner }),
-    ...(metadata && { metadata }),
-    ...(tags && { tags }),
-    createdAt,
-    ...(completedAt !== undefined && { completedAt }),
-  };
+/** The service's word for a state. */
+export function toServiceStatus(state: RunStateName): ServiceStatus {
+  return statuses[state];
+}
+
+/** A run in the service's form. */
+export function toServiceRun({ runId, ...info }: RunInfo): ServiceRun {
+  return { id: runId, ...info, status: toServiceStatus(info.state) };
 }

@@ -29,6 +29,7 @@ export const serviceRunSchema: z.ZodType<ServiceRun> = z
       description: "What its caller keeps with it.",
     }),
     tags: z.array(z.string()).optional(),
+    error: z.string().optional().meta({ description: "Why it failed." }),
     createdAt: isoTime,
     completedAt: isoTime.optional(),
   })

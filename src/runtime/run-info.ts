@@ -6,11 +6,11 @@ import { stateOfStatus, type StoredRun } from "./engine-world.ts";
 import { outputOf } from "./run-views.ts";
 import { aboutOf } from "./starts.ts";
 
-/** What is told of a run of any workflow, from its record with or without data and the state it is in. */
+/** A run of any workflow, from its whole record, or from one without data and its state. */
 export function runInfoOf(
   run: StoredRun,
-  state: RunStateName,
-  { nameOf }: Pick<WorkflowNames, "nameOf">,
+  nameOf: WorkflowNames["nameOf"],
+  state: RunStateName = stateOf(run),
 ): RunInfo {
   const { runId, tags, mode = "remote", owner, metadata } = aboutOf(run);
   return {

@@ -1,4 +1,3 @@
-import { internalWorkflows } from "../core/run-workflow.ts";
 import type { Manifest } from "../types/manifest.ts";
 import type { RunStateName } from "../types/run.ts";
 import type { RunFilter, WorkflowRuns } from "../types/service.ts";
@@ -35,15 +34,14 @@ export function createRunLists(
     async list({ workflow, limit = DEFAULT_LIMIT, ...filter }) {
       const names = workflowNames(await manifest());
       const workflowName = workflow === undefined ? undefined : names.idOf(workflow);
-      const isKnown = workflowName !== undefined && !internalWorkflows.has(workflowName);
-      if (workflow !== undefined && !isKnown) return { runs: [] };
+      if (workflow !== undefined && workflowName === undefined) return { runs: [] };
       const { found, cursor } = await find({
         ...filter,
         limit,
         ...(workflowName !== undefined && { workflowName }),
       });
       return {
-        runs: found.map(({ run, state }) => runInfoOf(run, state, names)),
+        runs: found.map(({ run, state }) => runInfoOf(run, names.nameOf, state)),
         ...(cursor !== undefined && { cursor }),
       };
     },

@@ -108,6 +108,12 @@ export type ClaimedStart =
   /** The key stands for a request with another fingerprint. */
   | { kind: "conflict"; runId: string; key: string };
 
+/** A run that has started or ended. */
+export interface RunChange {
+  runId: string;
+  status: Run["status"];
+}
+
 /** How a run ended. */
 export interface RunEnd {
   runId: string;
@@ -176,7 +182,9 @@ export interface EmbeddedWorld extends World {
    * labels has written to the folder, as they are made anew then, for which one that reads only is refused.
    */
   listRuns(query: RunQuery): Promise<LabelledRuns>;
-  /** Calls back when a run's end is stored; answers with a function that stops it. */
+  /** Calls back when a run's start or its end is stored; answers with a function that stops it. */
+  onRunChange(callback: (change: RunChange) => void): () => void;
+  /** The same for ends alone. */
   onRunEnd(callback: (end: RunEnd) => void): () => void;
   /** Removes ended runs beyond the retention, with everything of theirs; answers how many. Runs by itself every hour and as runs end. */
   prune(): Promise<number>;

@@ -81,13 +81,6 @@ export function onlyPost(): Promise<JsonObject> {
   });
 }
 
-/** The 405 of a path that only takes `GET`, in the form of the service's routes. */
-export function onlyGet(): Promise<JsonObject> {
-  return errorExamples(workflowForm, 405, {
-    otherMethod: new HttpProblem(405, "Method not allowed. Use GET."),
-  });
-}
-
 /** The 400 of a path that may mean a run or a workflow, in the form of either. */
 export async function wrongIdOrWait(manifest: Manifest): Promise<JsonObject> {
   const [run, workflow] = await Promise.all([

@@ -14,7 +14,6 @@ import {
 import { header, jsonContent, parameter, type Operation, type Paths } from "./operation.ts";
 import {
   conflicts,
-  onlyGet,
   onlyPost,
   unknownRun,
   wrongFilter,
@@ -218,8 +217,7 @@ async function listOperation(): Promise<Operation> {
         content: jsonContent(refer("RunPage"), { page: listExample }),
       },
       400: await wrongFilter(),
-      405: await onlyGet(),
-      ...sharedErrors(workflowForm, [500]),
+      ...sharedErrors(workflowForm, [405, 500]),
     },
   };
 }
