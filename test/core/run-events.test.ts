@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { awaitedToken, parseAwaitedToken } from "../../src/core/awaited.ts";
 import { createEventFold } from "../../src/core/run-events.ts";
