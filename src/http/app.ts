@@ -3,6 +3,7 @@ import type { RunEngine, RunService } from "../types/engine.ts";
 import type { Manifest } from "../types/manifest.ts";
 import type { LoadBalancerHandle, ServerRegistryHandle } from "../types/server.ts";
 import { errorResponse, HttpProblem } from "./errors.ts";
+import { createGuard, type Guard } from "./guard/guard.ts";
 import { addDocsRoutes, type DocsRouteOptions } from "./routes/docs.ts";
 import { addRoutes } from "./routes/paths.ts";
 
@@ -18,12 +19,8 @@ export interface ApiOptions {
   runners?: DocsRouteOptions["runners"];
   /** What every workflow gets in its options; a caller's own never replaces it. */
   injected: { registry: ServerRegistryHandle; loadBalancer: LoadBalancerHandle };
-}
-
-/** A browser says where a request comes from: a page of somebody else's must not start runs. */
-function assertSameSite({ method, headers }: Request): void {
-  if (method !== "POST" || headers.get("sec-fetch-site") !== "cross-site") return;
-  throw new HttpProblem(403, "Forbidden: a page of another site sent this request");
+  /** Who may ask for what, and how often; without it everybody. */
+  guard?: Guard;
 }
 
 /** h3 answers such a path too, but in a form of its own. */
@@ -43,13 +40,17 @@ export function createApi(options: ApiOptions): ApiHandler {
   const app = new H3({ silent: true });
   addDocsRoutes(app, options);
   addRoutes(app, options);
-  return async (request) => {
+  const answer: ApiHandler = async (request) => {
     try {
-      assertSameSite(request);
       assertDecodable(request);
       return await app.fetch(request);
     } catch (error) {
       return errorResponse(error);
     }
   };
+  const { guard = createGuard(), manifest, route } = options;
+  const isWorkflow = async (name: string): Promise<boolean> =>
+    (await manifest()).workflows.some((workflow) => workflow.name === name);
+  const api = { mounts: [route], isWorkflow, answer };
+  return (request) => guard.answer(request, api);
 }

@@ -6,10 +6,12 @@ import { createHttpExecutor, createHttpProbe } from "../executors/http.ts";
 import { type ApiHandler, createApi } from "../http/app.ts";
 import { closeBrowser } from "../runner/browser.ts";
 import type { LoadBalancerModule, OrchestratorOptions, RegistryModule } from "../types/config.ts";
+import type { ApiKey } from "../types/handler.ts";
 import type { Manifest } from "../types/manifest.ts";
 import type { EngineHandlers } from "./engine-world.ts";
 import { createEngine, isRunId, readEnded } from "./engine.ts";
 import { createDurations } from "./durations.ts";
+import { createServerGuard } from "./guard.ts";
 import { createJournals, noJournals } from "./journal.ts";
 import { createLocalMode } from "./local-mode.ts";
 import { createRunEnds, watchEnd } from "./run-ends.ts";
@@ -38,8 +40,18 @@ export interface OrchestratorContext {
 export interface CompositionParts {
   options: Pick<
     OrchestratorOptions,
-    "circuit" | "execution" | "healthCheck" | "loadBalancer" | "registry" | "route" | "world"
+    | "circuit"
+    | "cors"
+    | "execution"
+    | "healthCheck"
+    | "loadBalancer"
+    | "rateLimit"
+    | "registry"
+    | "route"
+    | "world"
   >;
+  /** The keys that requests must carry; without it the environment says. */
+  apiKeys?: readonly ApiKey[];
   /** The user's own modules that the options name. */
   modules: { registry?: RegistryModule; loadBalancer?: LoadBalancerModule };
   manifest: () => Promise<Manifest>;
@@ -68,10 +80,13 @@ export function compose(parts: CompositionParts): OrchestratorContext {
   const views = createRunViews(world, journals);
   const local = createLocalMode(parts.runners);
   const leases = createLeases();
+  const { apiKeys } = parts;
+  const guarding = createServerGuard({ options, env, limited: false, ...(apiKeys && { apiKeys }) });
   let health: HealthCheck | undefined;
   let servers: Parameters<typeof previewServers>[1] | undefined;
 
   async function start(): Promise<void> {
+    await guarding.start();
     const registry = await createRegistry(options, parts.modules.registry, env);
     const loadBalancer = await createBalancer(options, parts.modules.loadBalancer, env);
     servers = { registry, loadBalancer, leases, now: Date.now, random: Math.random };
@@ -115,7 +130,15 @@ export function compose(parts: CompositionParts): OrchestratorContext {
   });
   const injected = { registry: getDefaultRegistry(), loadBalancer: getDefaultLoadBalancer() };
   const handlerAt = (route: string): ApiHandler =>
-    createApi({ route, engine, runs, manifest, runners: local.runners, injected });
+    createApi({
+      route,
+      engine,
+      runs,
+      manifest,
+      runners: local.runners,
+      injected,
+      guard: guarding.guard,
+    });
   return {
     handler: handlerAt(options.route),
     handlerAt,
@@ -123,6 +146,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     stopWaiting: () => closing.abort(),
     async close() {
       health?.stop();
+      guarding.close();
       await installed.close();
       await closeBrowser();
     },

@@ -10,6 +10,7 @@ import {
   resolveRoute,
   resolveShared,
 } from "../core/settings.ts";
+import { parseApiKeys } from "../http/guard/keys.ts";
 import { collectRunners } from "../runner/catalog.ts";
 import type {
   LoadBalancerModule,
@@ -18,14 +19,23 @@ import type {
   ResolvedLoadBalancer,
   ResolvedRegistry,
 } from "../types/config.ts";
-import type { OrchestratorHandlerOptions } from "../types/handler.ts";
+import type { ApiKey, OrchestratorHandlerOptions } from "../types/handler.ts";
 
 /** Options of `createOrchestratorHandler` as resolved. */
 export interface HandlerSettings {
   options: Pick<
     OrchestratorOptions,
-    "circuit" | "execution" | "healthCheck" | "loadBalancer" | "registry" | "route" | "world"
+    | "circuit"
+    | "cors"
+    | "execution"
+    | "healthCheck"
+    | "loadBalancer"
+    | "rateLimit"
+    | "registry"
+    | "route"
+    | "world"
   >;
+  apiKeys?: ApiKey[];
   modules: { registry?: RegistryModule; loadBalancer?: LoadBalancerModule };
   runners: { exports: Record<string, unknown>; timeout: number };
   dataDir: string | undefined;
@@ -40,6 +50,9 @@ const known = [
   "healthCheck",
   "circuit",
   "execution",
+  "apiKeys",
+  "cors",
+  "rateLimit",
   "world",
   "dataDir",
 ];
@@ -69,6 +82,9 @@ export function resolveHandlerOptions(given: unknown): HandlerSettings {
       loadBalancer,
       ...resolveShared(user),
     },
+    ...(user.apiKeys !== undefined && {
+      apiKeys: parseApiKeys(user.apiKeys, "orchestrator.apiKeys"),
+    }),
     modules,
     runners: { exports: isRegions(user.runners) ? {} : runnersOf(user.runners), timeout },
     dataDir,

@@ -1,13 +1,6 @@
 import type { JsonObject } from "./runner.ts";
 import type { RunFilter } from "./service.ts";
-import type {
-  RunInput,
-  RunListEntry,
-  RunMode,
-  RunPlan,
-  RunResults,
-  RunStatus,
-} from "./run.ts";
+import type { RunInput, RunListEntry, RunMode, RunPlan, RunResults, RunStatus } from "./run.ts";
 
 /** A run's state as our API spells it. */
 export type RunState = "cancelled" | "completed" | "failed" | "queued" | "running";
