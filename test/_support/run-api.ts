@@ -1,6 +1,7 @@
 import { request } from "node:http";
 import { serve } from "srvx/node";
 import { createApi } from "../../src/http/app.ts";
+import type { Guard } from "../../src/http/guard/guard.ts";
 import type { WorkflowEntry } from "../../src/types/manifest.ts";
 import type { JournalEntry, PlannedJob, RunRequest } from "../../src/types/run.ts";
 import { send, type Answer } from "./api.ts";
@@ -22,7 +23,10 @@ export interface RunApi extends MemoryRuns {
 }
 
 /** Serves the API on a free loopback port, with discovered workflows of these names. */
-export async function serveRunApi(names: readonly string[] = ["greet"]): Promise<RunApi> {
+export async function serveRunApi(
+  names: readonly string[] = ["greet"],
+  guard?: Guard,
+): Promise<RunApi> {
   const memory = createMemoryRuns();
   const route = "/api/orchestrator";
   const handler = createApi({
@@ -34,6 +38,7 @@ export async function serveRunApi(names: readonly string[] = ["greet"]): Promise
       registry: { kind: "server-registry", name: "default" },
       loadBalancer: { kind: "load-balancer", name: "default" },
     },
+    ...(guard && { guard }),
   });
   const server = serve({
     fetch: handler,
