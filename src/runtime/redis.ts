@@ -58,7 +58,8 @@ export async function openRedis(url: string, variable: string): Promise<RedisCon
     client,
     close() {
       closing.abort();
-      client.disconnect();
+      // One that has ended would wait two seconds for the end of nothing.
+      if (client.status !== "end") client.disconnect();
     },
   };
 }

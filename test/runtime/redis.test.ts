@@ -111,7 +111,9 @@ describe.runIf(hasRedis)("with a Redis", () => {
 
   test("it is there at the start, and the connection keeps no process alive", async () => {
     const { url } = await redis();
-    expect(await printedBy(await bundled("linked"), url)).toBe("ready\n");
+    const folder = await bundled("linked");
+    expect(await printedBy(folder, url)).toBe("ready\n");
+    expect(await printedBy(folder, url, "closed")).toBe("ready\nat once\n");
   });
 });
 
@@ -123,7 +125,9 @@ test("where it is away from the start, that is said, requests are counted here, 
   expect(said).toHaveLength(1);
   expect(said[0]).toMatch(/is away \(.*ECONNREFUSED.*\): until it is back/);
   expect(said[0]).not.toContain("secret");
-  expect(await printedBy(await bundled("linked"), url)).toBe("end\n");
+  const folder = await bundled("linked");
+  expect(await printedBy(folder, url)).toBe("end\n");
+  expect(await printedBy(folder, url, "closed")).toBe("end\nat once\n");
 });
 
 test.each(["http://:secret@localhost", "localhost:6379", "redis://", "secret"])(
@@ -164,12 +168,16 @@ async function bundled(ioredis: "linked" | "missing"): Promise<string> {
   return folder;
 }
 
-/** What a process prints that opens a connection and never closes it; it has to end by itself. */
-async function printedBy(folder: string, url: string): Promise<string> {
+/** What a process prints that opens a connection, and perhaps closes it; it has to end by itself. */
+async function printedBy(folder: string, url: string, closed?: "closed"): Promise<string> {
+  const closing = `close();
+  const closedAt = performance.now();
+  process.on("exit", () => console.log(performance.now() - closedAt < 1000 ? "at once" : "late"));`;
   const script = `import { openRedis } from "./redis.mjs";
 try {
-  const { client } = await openRedis(${JSON.stringify(url)}, "ORCHESTRATOR_REDIS_URL");
+  const { client, close } = await openRedis(${JSON.stringify(url)}, "ORCHESTRATOR_REDIS_URL");
   console.log(client.status);
+  ${closed ? closing : ""}
 } catch (error) {
   console.log(error.message);
 }`;
