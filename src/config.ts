@@ -42,6 +42,8 @@ function resolveKeys(config: unknown, rootDir: string): OrchestratorOptions {
     "cors",
     "rateLimit",
     "world",
+    "service",
+    "shutdown",
   ];
   assertKnownKeys(user, known, "orchestrator");
   return {

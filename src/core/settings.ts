@@ -10,6 +10,7 @@ import type {
   ResolvedWorld,
   RetentionConfig,
   RunnersConfig,
+  ShutdownConfig,
 } from "../types/config.ts";
 import { OrchestratorError } from "./errors.ts";
 import { serversOfRegions } from "./server-config.ts";
@@ -24,6 +25,7 @@ export const defaults: {
   circuit: Required<CircuitConfig>;
   execution: Required<ExecutionConfig>;
   retention: Required<RetentionConfig>;
+  shutdown: Required<ShutdownConfig>;
 } = {
   pattern: ["workflows/**/*.ts", "src/workflows/**/*.ts"],
   route: "/api/orchestrator",
@@ -36,15 +38,31 @@ export const defaults: {
   circuit: { failures: 3, cooldown: 10_000 },
   execution: { attempts: 3, timeout: 300_000, wait: 60_000 },
   retention: { age: 30 * 24 * 60 * 60 * 1000, count: 10_000 },
+  shutdown: { timeout: 5000 },
 };
 
-type Shared = "circuit" | "cors" | "execution" | "healthCheck" | "rateLimit" | "world";
+/** The options that every host has. */
+type SharedOption =
+  | "circuit"
+  | "cors"
+  | "execution"
+  | "healthCheck"
+  | "rateLimit"
+  | "service"
+  | "shutdown"
+  | "world";
 
 /** The options that every host has, checked, with their defaults. */
 export function resolveShared(
-  user: Pick<OrchestratorConfig, Shared>,
-): Pick<OrchestratorOptions, Shared> {
+  user: Pick<OrchestratorConfig, SharedOption>,
+): Pick<OrchestratorOptions, SharedOption> {
+  const { service = false } = user;
+  if (typeof service !== "boolean") {
+    throw invalid("orchestrator.service", "must be true or false", service);
+  }
   return {
+    service: service && "",
+    shutdown: positives(user.shutdown, defaults.shutdown, "orchestrator.shutdown"),
     ...(user.cors !== undefined && { cors: resolveCors(user.cors) }),
     ...(user.rateLimit !== undefined && { rateLimit: resolveRateLimit(user.rateLimit) }),
     healthCheck:

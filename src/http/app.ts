@@ -2,25 +2,37 @@ import { H3 } from "h3";
 import type { RunEngine, RunService } from "../types/engine.ts";
 import type { Manifest } from "../types/manifest.ts";
 import type { LoadBalancerHandle, ServerRegistryHandle } from "../types/server.ts";
+import type { Callbacks, Readiness, WorkflowRuns } from "../types/service.ts";
 import { errorResponse, HttpProblem } from "./errors.ts";
-import { createGuard, type Guard } from "./guard/guard.ts";
+import type { EventStreamOptions } from "./events.ts";
+import type { Guard } from "./guard/guard.ts";
 import { addDocsRoutes, type DocsRouteOptions } from "./routes/docs.ts";
+import { addOpsRoutes } from "./routes/ops.ts";
 import { addRoutes } from "./routes/paths.ts";
 
 /** What the API is served from. */
 export interface ApiOptions {
   /** Where it is mounted, such as `/api/orchestrator`. */
   route: string;
+  /** The path below which the run service stands too, beside `route`; `""` for the root. */
+  service: string | false;
+  readiness: () => Readiness;
   engine: RunEngine;
   /** Runs over regions, of the workflow `run`. */
   runs: RunService;
+  /** Runs of every workflow. */
+  workflowRuns: WorkflowRuns;
+  /** Tells of runs' ends. */
+  callbacks: Callbacks;
+  /** What event streams need beside the runs. */
+  streams: Omit<EventStreamOptions, "runs">;
   manifest: () => Promise<Manifest>;
   /** The runners of this process, for the documentation. */
   runners?: DocsRouteOptions["runners"];
   /** What every workflow gets in its options; a caller's own never replaces it. */
   injected: { registry: ServerRegistryHandle; loadBalancer: LoadBalancerHandle };
-  /** Who may ask for what, and how often; without it everybody. */
-  guard?: Guard;
+  /** Who may ask for what, and how often. */
+  guard: Guard;
 }
 
 /** h3 answers such a path too, but in a form of its own. */
@@ -38,6 +50,7 @@ export type ApiHandler = (request: Request) => Promise<Response>;
 /** The HTTP API as a function from request to response. */
 export function createApi(options: ApiOptions): ApiHandler {
   const app = new H3({ silent: true });
+  addOpsRoutes(app, options);
   addDocsRoutes(app, options);
   addRoutes(app, options);
   const answer: ApiHandler = async (request) => {
@@ -48,9 +61,8 @@ export function createApi(options: ApiOptions): ApiHandler {
       return errorResponse(error);
     }
   };
-  const { guard = createGuard(), manifest, route } = options;
+  const { guard, manifest, route, service } = options;
   const isWorkflow = async (name: string): Promise<boolean> =>
     (await manifest()).workflows.some((workflow) => workflow.name === name);
-  const api = { mounts: [route], isWorkflow, answer };
-  return (request) => guard.answer(request, api);
+  return (request) => guard.answer(request, { route, service, isWorkflow, answer });
 }

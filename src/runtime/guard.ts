@@ -1,5 +1,6 @@
 import { OrchestratorError } from "../core/errors.ts";
 import { assertWithin, rateLimitBounds, resolveOrigin } from "../core/settings.ts";
+import { errorResponse } from "../http/errors.ts";
 import { createGuard, type Guard, type GuardOptions } from "../http/guard/guard.ts";
 import { parseApiKeysText, parseKeyText } from "../http/guard/keys.ts";
 import type { OrchestratorOptions } from "../types/config.ts";
@@ -38,13 +39,21 @@ export function createServerGuard(parts: ServerGuardParts): ServerGuard {
       get tokens() {
         return current().tokens;
       },
-      answer: (request, api) => current().answer(request, api),
+      async answer(request, api) {
+        try {
+          return await current().answer(request, api);
+        } catch (error) {
+          // Asked before the start, which will not take what cannot be read.
+          return errorResponse(error);
+        }
+      },
     },
     async start() {
       const { rateLimit } = guardOptions(parts, undefined);
       const url = parts.env.ORCHESTRATOR_REDIS_URL;
       if (url && rateLimit) redis = await openRedis(url, "ORCHESTRATOR_REDIS_URL");
-      current();
+      // Another, where one had to do without Redis before.
+      made = createGuard(guardOptions(parts, redis));
     },
     close: () => redis?.close(),
   };

@@ -23,18 +23,7 @@ import type { ApiKey, OrchestratorHandlerOptions } from "../types/handler.ts";
 
 /** Options of `createOrchestratorHandler` as resolved. */
 export interface HandlerSettings {
-  options: Pick<
-    OrchestratorOptions,
-    | "circuit"
-    | "cors"
-    | "execution"
-    | "healthCheck"
-    | "loadBalancer"
-    | "rateLimit"
-    | "registry"
-    | "route"
-    | "world"
-  >;
+  options: Omit<OrchestratorOptions, "pattern" | "runners">;
   apiKeys?: ApiKey[];
   modules: { registry?: RegistryModule; loadBalancer?: LoadBalancerModule };
   runners: { exports: Record<string, unknown>; timeout: number };
@@ -54,6 +43,8 @@ const known = [
   "cors",
   "rateLimit",
   "world",
+  "service",
+  "shutdown",
   "dataDir",
 ];
 

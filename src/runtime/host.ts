@@ -5,8 +5,10 @@ import type {
   OrchestratorHandler,
   OrchestratorHandlerOptions,
 } from "../types/handler.ts";
+import type { Readiness } from "../types/service.ts";
 import type { AppContext } from "./context.ts";
 import type { OrchestratorContext } from "./compose.ts";
+import { createEarlyApi } from "./early.ts";
 import { resolveHandlerOptions, routeOf } from "./handler-options.ts";
 import { joinServer } from "./process-server.ts";
 
@@ -39,11 +41,7 @@ function handlerOfApp(
     );
   }
   const api = apiAt(route);
-  const handler = async (input: HandlerInput): Promise<Response> => {
-    const context = useContext();
-    await context.ready;
-    return api(context)(requestOf(input));
-  };
+  const handler = (input: HandlerInput): Promise<Response> => api(useContext())(requestOf(input));
   return withLife(
     handler,
     () => useContext().ready,
@@ -54,13 +52,22 @@ function handlerOfApp(
 function handlerOfProcess(options: OrchestratorHandlerOptions): OrchestratorHandler {
   const settings = resolveHandlerOptions(options);
   const server = joinServer(settings);
-  const api = apiAt(settings.options.route);
+  const { route, service } = settings.options;
+  const api = apiAt(route);
   let closed = false;
+  const readiness = (): Readiness =>
+    closed ? { ready: false, reason: "The orchestrator has been closed" } : server.readiness();
+  const early = createEarlyApi({ route, service, readiness });
   const handler = async (input: HandlerInput): Promise<Response> => {
+    const request = requestOf(input);
+    // Operators are told at once, whatever there is.
+    const current = closed ? undefined : server.current();
+    const told = current ? undefined : early(request);
+    if (told) return told;
     if (closed) return unavailable("The orchestrator has been closed");
-    const context = await server.context();
+    const context = current ?? (await server.context());
     if (!context) return unavailable("The orchestrator cannot start; its log says why");
-    return api(context)(requestOf(input));
+    return api(context)(request);
   };
   return withLife(
     handler,

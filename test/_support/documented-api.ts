@@ -1,7 +1,7 @@
 import { serve } from "srvx/node";
 import * as z from "zod";
 import { createApi, type ApiHandler } from "../../src/http/app.ts";
-import type { Guard } from "../../src/http/guard/guard.ts";
+import { createGuard, type Guard } from "../../src/http/guard/guard.ts";
 import type { DescribedRunner } from "../../src/http/openapi.ts";
 import type { Manifest } from "../../src/types/manifest.ts";
 import { createMemoryRuns, type MemoryRuns } from "./memory-runs.ts";
@@ -41,20 +41,23 @@ export interface DocumentedApi extends MemoryRuns {
 export async function serveDocumentedApi(
   route = "/api/orchestrator",
   prefix = "",
-  guard?: Guard,
+  guard: Guard = createGuard(),
 ): Promise<DocumentedApi> {
   const memory = createMemoryRuns();
   const handler = createApi({
     route,
+    service: false,
+    readiness: () => ({ ready: true }),
     engine: memory.engine,
     runs: memory.runs,
+    ...memory.service,
     manifest: async () => documentedManifest,
     runners: documentedRunners,
     injected: {
       registry: { kind: "server-registry", name: "default" },
       loadBalancer: { kind: "load-balancer", name: "default" },
     },
-    ...(guard && { guard }),
+    guard,
   });
   const server = serve({
     port: 0,

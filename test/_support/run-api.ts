@@ -1,9 +1,10 @@
 import { request } from "node:http";
 import { serve } from "srvx/node";
 import { createApi } from "../../src/http/app.ts";
-import type { Guard } from "../../src/http/guard/guard.ts";
+import { createGuard, type Guard } from "../../src/http/guard/guard.ts";
 import type { WorkflowEntry } from "../../src/types/manifest.ts";
-import type { JournalEntry, PlannedJob, RunRequest } from "../../src/types/run.ts";
+import type { JournalEntry } from "../../src/types/journal.ts";
+import type { PlannedJob, RunRequest } from "../../src/types/run.ts";
 import { send, type Answer } from "./api.ts";
 import { createMemoryRuns, type MemoryRuns } from "./memory-runs.ts";
 
@@ -25,20 +26,23 @@ export interface RunApi extends MemoryRuns {
 /** Serves the API on a free loopback port, with discovered workflows of these names. */
 export async function serveRunApi(
   names: readonly string[] = ["greet"],
-  guard?: Guard,
+  guard: Guard = createGuard(),
 ): Promise<RunApi> {
   const memory = createMemoryRuns();
   const route = "/api/orchestrator";
   const handler = createApi({
     route,
+    service: false,
+    readiness: () => ({ ready: true }),
     engine: memory.engine,
     runs: memory.runs,
+    ...memory.service,
     manifest: async () => ({ workflows: names.map(workflow), inputs: {} }),
     injected: {
       registry: { kind: "server-registry", name: "default" },
       loadBalancer: { kind: "load-balancer", name: "default" },
     },
-    ...(guard && { guard }),
+    guard,
   });
   const server = serve({
     fetch: handler,

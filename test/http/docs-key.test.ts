@@ -27,10 +27,11 @@ test("who has no key gets the page as HTML with 401, and whoever is no browser a
   expect(page.headers.get("content-type")).toBe("text/html; charset=utf-8");
   expect(page.headers.get("content-security-policy")).toMatch(/^default-src 'none'/);
   expect(await page.text()).toMatch(/^<!doctype html>/);
-  for (const headers of [
+  const others: Record<string, string>[] = [
     { accept: "application/json" },
     { accept: "text/html", "x-api-key": "wrong" },
-  ]) {
+  ];
+  for (const headers of others) {
     const refused = await fetch(docs, { headers });
     expect({ status: refused.status, body: await refused.json() }).toEqual({
       status: 401,

@@ -10,6 +10,7 @@ import { runWorkflow } from "../../src/core/run-workflow.ts";
 import type { World } from "../../src/runtime/engine-world.ts";
 import { createShards, type JobRunner, type Shards } from "../../src/runtime/shards.ts";
 import { createDurations } from "../../src/runtime/durations.ts";
+import { createInFlight } from "../../src/runtime/in-flight.ts";
 import type { JobResult, PlannedJob } from "../../src/types/run.ts";
 import type { ShardRequest } from "../../src/types/shard.ts";
 import type { EmbeddedWorld } from "../../src/world/index.ts";
@@ -42,11 +43,13 @@ export function shardsOf(
   remote: JobRunner,
   onRunEnd: (runId: string, callback: () => void) => () => void = () => () => undefined,
   alone = false,
+  inFlight = createInFlight(),
 ): Shards {
   const runners = { remote, local: remote };
   const input = (runId: string): Promise<never> =>
     Promise.reject(new Error(`${runId} was asked for its input`));
-  return createShards({ journals, runners, durations: createDurations(), input, onRunEnd, alone });
+  const durations = createDurations();
+  return createShards({ journals, runners, durations, inFlight, input, onRunEnd, alone });
 }
 
 /** What a run's journal comes to. */

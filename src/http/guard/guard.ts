@@ -22,8 +22,10 @@ export interface GuardOptions {
 
 /** The API that a guard stands before. */
 export interface GuardedApi {
-  /** Paths that it is served below, such as `/api/orchestrator`. */
-  mounts: readonly string[];
+  /** Where it is mounted, such as `/api/orchestrator`. */
+  route: string;
+  /** The path below which the run service stands too. */
+  service: string | false;
   /** Whether a name is that of a discovered workflow. */
   isWorkflow: (name: string) => Promise<boolean>;
   /** Answers what is let through; never rejects. */
@@ -90,7 +92,9 @@ export function createGuard({ keys, origins, rateLimit }: GuardOptions = {}): Gu
     // As the router will see it, which mends some paths.
     const { pathname, searchParams } = new H3Event(request).url;
     const target = { method: request.method, pathname, searchParams };
-    const needs = await requirementOf(target, api.mounts, api.isWorkflow);
+    const { route, service, isWorkflow } = api;
+    const mounts = service === false ? [route] : [route, service];
+    const needs = await requirementOf(target, mounts, isWorkflow);
     if (needs.kind === "open") return api.answer(request);
     try {
       const key = await admit(request, target, needs, said);
@@ -100,10 +104,9 @@ export function createGuard({ keys, origins, rateLimit }: GuardOptions = {}): Gu
         error instanceof HttpProblem &&
         error.status === 401 &&
         credentialOf(request.headers) === undefined &&
-        isDocsPage(target, request.headers, api.mounts);
+        isDocsPage(target, request.headers, route);
       if (!isPage) throw error;
-      const mount = api.mounts.find((mount) => pathname.startsWith(`${mount}/docs`))!;
-      return docsAnswer(mount, { status: 401, headers: error.headers });
+      return docsAnswer(route, { status: 401, headers: error.headers });
     }
     return api.answer(request);
   }

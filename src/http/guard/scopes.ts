@@ -48,15 +48,10 @@ export async function requirementOf(
   return { kind: "scope", scope: "run" };
 }
 
-/** Whether a request is for a page that people open, which has to be there to ask for their key. */
-export function isDocsPage(
-  { method, pathname }: Target,
-  headers: Headers,
-  mounts: readonly string[],
-): boolean {
-  const path = segmentsBelow(pathname, mounts);
+/** Whether a request is for the page that people open, which has to be there to ask for their key. */
+export function isDocsPage({ method, pathname }: Target, headers: Headers, route: string): boolean {
   const wantsHtml = (headers.get("accept") ?? "").includes("text/html");
-  return isGet(method) && wantsHtml && path.length === 1 && path[0] === "docs";
+  return isGet(method) && wantsHtml && pathname.replace(/\/$/, "") === `${route}/docs`;
 }
 
 /** A path's segments below the mount it is in, decoded; none of them for one outside of all. */

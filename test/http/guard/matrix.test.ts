@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "vitest";
-import { createGuard, type Guard } from "../../../src/http/guard/guard.ts";
+import { createGuard, type Guard, type GuardedApi } from "../../../src/http/guard/guard.ts";
 import { createKeyRing } from "../../../src/http/guard/keys.ts";
 import { createEventTokens } from "../../../src/http/guard/tokens.ts";
 import type { ApiKey, ApiScope } from "../../../src/types/handler.ts";
@@ -7,36 +7,36 @@ import { serveRunApi } from "../../_support/run-api.ts";
 
 type Need = ApiScope | "open";
 
-/** Every route: its method, its path below the mount, and what it needs. With `served` the API has it here. */
-const routes: [method: string, path: string, need: Need, served?: "served"][] = [
-  ["GET", "", "read", "served"],
-  ["HEAD", "", "read", "served"],
-  ["POST", "", "run", "served"],
-  ["GET", "/spec.json", "read", "served"],
-  ["GET", "/docs", "read", "served"],
-  ["HEAD", "/docs", "read", "served"],
-  ["GET", "/greet", "read", "served"],
-  ["HEAD", "/greet", "read", "served"],
-  ["POST", "/greet", "run", "served"],
-  ["PUT", "/greet", "run", "served"],
-  ["PATCH", "/greet", "run", "served"],
-  ["DELETE", "/greet", "run", "served"],
-  ["GET", "/greet?runId=wrun_1", "read", "served"],
-  ["GET", "/greet/status?runId=wrun_1", "read", "served"],
-  ["POST", "/run", "run", "served"],
-  ["GET", "/run", "read", "served"],
-  ["GET", "/run/r1", "read", "served"],
-  ["GET", "/run/r1/status", "read", "served"],
-  ["POST", "/plan", "read", "served"],
-  ["GET", "/plan", "read", "served"],
-  ["POST", "/orchestrator", "run", "served"],
-  ["GET", "/orchestrator/r1", "read", "served"],
-  ["GET", "/orchestrator/r1/status", "read", "served"],
-  ["GET", "/r1", "read", "served"],
-  ["GET", "/r1/status", "read", "served"],
-  ["GET", "/nothing/of/this/kind", "read", "served"],
-  ["POST", "/nothing/of/this/kind", "run", "served"],
-  ["GET", "/runs", "read", "served"],
+/** Every route: its method, its path below the mount, and what it needs. */
+const routes: [method: string, path: string, need: Need][] = [
+  ["GET", "", "read"],
+  ["HEAD", "", "read"],
+  ["POST", "", "run"],
+  ["GET", "/spec.json", "read"],
+  ["GET", "/docs", "read"],
+  ["HEAD", "/docs", "read"],
+  ["GET", "/greet", "read"],
+  ["HEAD", "/greet", "read"],
+  ["POST", "/greet", "run"],
+  ["PUT", "/greet", "run"],
+  ["PATCH", "/greet", "run"],
+  ["DELETE", "/greet", "run"],
+  ["GET", "/greet?runId=wrun_1", "read"],
+  ["GET", "/greet/status?runId=wrun_1", "read"],
+  ["POST", "/run", "run"],
+  ["GET", "/run", "read"],
+  ["GET", "/run/r1", "read"],
+  ["GET", "/run/r1/status", "read"],
+  ["POST", "/plan", "read"],
+  ["GET", "/plan", "read"],
+  ["POST", "/orchestrator", "run"],
+  ["GET", "/orchestrator/r1", "read"],
+  ["GET", "/orchestrator/r1/status", "read"],
+  ["GET", "/r1", "read"],
+  ["GET", "/r1/status", "read"],
+  ["GET", "/nothing/of/this/kind", "read"],
+  ["POST", "/nothing/of/this/kind", "run"],
+  ["GET", "/runs", "read"],
   ["POST", "/runs", "run"],
   ["POST", "/runs?mode=plan", "run"],
   ["GET", "/runs/r1", "read"],
@@ -139,12 +139,14 @@ function addressed(base: string, path: string, token?: string): string {
   return `${base}${path}${path.includes("?") ? "&" : "?"}token=${token}`;
 }
 
+type Mount = Pick<GuardedApi, "route" | "service">;
+
 /** An answer that no guard gives. */
 const through = 299;
 
-async function decisionOf(guard: Guard, mounts: string[], request: Request) {
+async function decisionOf(guard: Guard, mount: Mount, request: Request) {
   const response = await guard.answer(request, {
-    mounts,
+    ...mount,
     isWorkflow: async (name) => name === "greet",
     answer: async () => new Response("", { status: through }),
   });
@@ -152,16 +154,18 @@ async function decisionOf(guard: Guard, mounts: string[], request: Request) {
   return { status: response.status, headers: response.headers, text };
 }
 
-describe.each([
-  ["/api/orchestrator", ["/api/orchestrator"]],
-  ["", [""]],
-  ["", ["/api/orchestrator", ""]],
-])("below %j of %j", (mount, mounts) => {
+describe.each<[string, Mount]>([
+  ["/api/orchestrator", { route: "/api/orchestrator", service: false }],
+  ["", { route: "", service: false }],
+  ["/api/orchestrator", { route: "/api/orchestrator", service: "" }],
+  ["", { route: "/api/orchestrator", service: "" }],
+  ["/app", { route: "/app/api/orchestrator", service: "/app" }],
+])("below %j of %j", (base, mount) => {
   test.each(credentials)("with $name", async (credential) => {
     for (const [method, path, need] of routes) {
-      const url = addressed(`http://localhost${mount}`, path, credential.token);
+      const url = addressed(`http://localhost${base}`, path, credential.token);
       const request = new Request(url, { method, headers: credential.headers ?? {} });
-      const { status, headers, text } = await decisionOf(guard, mounts, request);
+      const { status, headers, text } = await decisionOf(guard, mount, request);
       const refused = refusal(credential, method, path, need);
       const at = `${method} ${path}`;
       expect(status, at).toBe(refused?.status ?? through);
@@ -180,7 +184,10 @@ test("what is below no mount needs what its method does, and a probe's name open
     ["/elsewhere", "POST", 401],
   ] as const) {
     const request = new Request(`http://localhost${path}`, { method });
-    expect((await decisionOf(guard, ["/api/orchestrator"], request)).status, path).toBe(status);
+    expect(
+      (await decisionOf(guard, { route: "/api/orchestrator", service: false }, request)).status,
+      path,
+    ).toBe(status);
   }
 });
 
@@ -198,7 +205,10 @@ test("without keys everybody is let in, whatever they carry", async () => {
     for (const [method, path] of routes) {
       const url = addressed("http://localhost", path, token);
       const request = new Request(url, { method, headers });
-      expect((await decisionOf(createGuard(), [""], request)).status, path).toBe(through);
+      expect(
+        (await decisionOf(createGuard(), { route: "", service: "" }, request)).status,
+        path,
+      ).toBe(through);
     }
   }
 });
@@ -209,7 +219,7 @@ describe("the served API", async () => {
   afterAll(() => Promise.all([api.close(), open.close()]));
 
   test.each(credentials)("with $name", async (credential) => {
-    for (const [method, path, need] of routes.filter(([, , , served]) => served)) {
+    for (const [method, path, need] of routes) {
       const init = { method, headers: credential.headers ?? {} };
       const answer = await fetch(addressed(api.base, path, credential.token), init);
       const refused = refusal(credential, method, path, need);
