@@ -24,9 +24,11 @@ afterEach(async () => {
   for (const stop of stops.splice(0).reverse()) await stop();
 });
 
-test("every TypeScript block, here and in the guide to runs, type-checks against the package's own types", async () => {
-  const guide = readBlocks(readFileSync(join(root, "docs/runs.md"), "utf8"));
-  const typescript = [...blocks, ...guide].filter(({ language }) => language === "ts");
+test("every TypeScript block, here and in two guides, type-checks against the package's own types", async () => {
+  const guides = ["docs/guard.md", "docs/runs.md"].flatMap((guide) =>
+    readBlocks(readFileSync(join(root, guide), "utf8")),
+  );
+  const typescript = [...blocks, ...guides].filter(({ language }) => language === "ts");
   expect(typescript.length).toBeGreaterThan(6);
   // A later block of the same file is a later version of it, and each has to be right.
   const files = Object.fromEntries(
