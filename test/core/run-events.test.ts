@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { awaitedToken, parseAwaitedToken } from "../../src/core/awaited.ts";
 import { createEventFold } from "../../src/core/run-events.ts";
@@ -32,10 +32,10 @@ describe("checkpoints", () => {
       checkpoint("b", 999),
       checkpoint("c", 5000),
     );
-    expect([one, two, three].map((event) => (event?.data as { ts: string }).ts)).toEqual([
-      "1970-01-01T00:00:01.000Z",
-      "1970-01-01T00:00:01.001Z",
-      "1970-01-01T00:00:05.000Z",
+    expect([one, two, three]).toMatchObject([
+      { data: { ts: "1970-01-01T00:00:01.000Z" } },
+      { data: { ts: "1970-01-01T00:00:01.001Z" } },
+      { data: { ts: "1970-01-01T00:00:05.000Z" } },
     ]);
   });
 

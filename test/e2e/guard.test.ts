@@ -1,9 +1,11 @@
+import { mkdir } from "node:fs/promises";
 import { request } from "node:http";
 import { join } from "node:path";
 import { afterAll, describe, expect, inject, test } from "vitest";
 import { send } from "../_support/api.ts";
 import { createApp, root, startServer, type TestServer, workDir } from "../_support/app.ts";
 import { startHost } from "../_support/hosts.ts";
+import { startNode } from "../_support/process.ts";
 import { hasRedis, startRedis } from "../_support/redis.ts";
 
 const stops: (() => Promise<unknown> | unknown)[] = [];
@@ -68,6 +70,36 @@ describe("a built app with keys", async () => {
       }
     },
   );
+
+  test("a run's event stream is let in by its own token, which a key that reads gets", async () => {
+    const started = async () =>
+      (await send(`${base}/greet`, { input: { name: "Ada" } }, bearer("key-run"))).body.runId;
+    const [runId, other] = [await started(), await started()];
+    const token = (id: string, init: object) =>
+      send(`${base}/runs/${id}/events/token`, undefined, { method: "POST", ...init });
+    expect((await token(runId, {})).status).toBe(401);
+    expect((await token(runId, bearer("key-run"))).body).toEqual({
+      error: "forbidden",
+      required: "read",
+    });
+    expect((await token("wrun_of_nobody", bearer("key-read"))).body).toEqual({
+      error: "run not found",
+    });
+    const made = await token(runId, bearer("key-read"));
+    expect(made.status).toBe(201);
+    expect(made.headers.get("cache-control")).toBe("no-store");
+    expect(Object.keys(made.body)).toEqual(["token", "expiresAt"]);
+    expect(Date.parse(made.body.expiresAt)).toBeGreaterThan(Date.now());
+
+    const events = (id: string, query = "") => fetch(`${base}/runs/${id}/events${query}`);
+    const query = `?token=${made.body.token}`;
+    expect((await events(runId)).status).toBe(401);
+    expect((await events(other, query)).status).toBe(401);
+    expect((await fetch(`${base}/runs/${runId}${query}`)).status).toBe(401);
+    const stream = await events(runId, query);
+    expect(stream.headers.get("content-type")).toBe("text/event-stream; charset=utf-8");
+    expect(await stream.text()).toMatch(/^event: hello\n/);
+  });
 
   test("probes, preflights and pages need no key, and every answer can be read", async () => {
     for (const path of ["health", "ready", "metrics"]) {
@@ -220,6 +252,49 @@ describe.each(Object.entries(hosts))("the handler behind %s", (_name, listen) =>
       }
     }
     expect(await server.stop("SIGTERM")).toBe(0);
+  });
+});
+
+describe("the service by itself", () => {
+  const cli = join(root, "dist/cli/orchestrator.mjs");
+  const serve = async (env: Record<string, string>): Promise<string> => {
+    const cwd = workDir();
+    await mkdir(cwd, { recursive: true });
+    const service = startNode([cli, "serve", "--port", "0"], cwd, env);
+    stops.push(() => service.stop("SIGKILL"));
+    return (await service.printed(/Listening on (http:\S+)\//))[1]!;
+  };
+
+  test("is limited unless it says otherwise, its probes never", async () => {
+    const url = await serve({});
+    for (const path of ["/runs", "/api/orchestrator"]) {
+      expect((await fetch(url + path)).headers.get("ratelimit-policy")).toBe("120;w=60");
+    }
+    const health = await fetch(`${url}/health`);
+    expect({ status: health.status, limited: health.headers.has("ratelimit-limit") }).toEqual({
+      status: 200,
+      limited: false,
+    });
+    // Node would answer this one without a body.
+    const headers = Object.fromEntries(
+      Array.from({ length: 5 }, (_, n) => [`x-${n}`, "x".repeat(4000)]),
+    );
+    const large = await fetch(`${url}/runs`, { headers });
+    expect({ status: large.status, body: await large.json() }).toMatchObject({
+      status: 431,
+      body: { limit: 16_384 },
+    });
+  });
+
+  test("has its keys from the environment, at the root too", async () => {
+    const url = await serve({ ORCHESTRATOR_API_KEY: "secret" });
+    for (const path of ["/runs", "/api/orchestrator/runs"]) {
+      expect((await send(url + path)).body).toEqual({ error: "unauthorized" });
+      expect((await send(url + path, undefined, bearer("secret"))).body).toEqual({ runs: [] });
+    }
+    for (const path of ["/health", "/ready", "/api/orchestrator/ready"]) {
+      expect((await fetch(url + path)).status, path).toBe(200);
+    }
   });
 });
 

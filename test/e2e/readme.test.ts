@@ -24,9 +24,9 @@ afterEach(async () => {
   for (const stop of stops.splice(0).reverse()) await stop();
 });
 
-test("every TypeScript block, here and in two guides, type-checks against the package's own types", async () => {
-  const guides = ["docs/guard.md", "docs/runs.md"].flatMap((guide) =>
-    readBlocks(readFileSync(join(root, guide), "utf8")),
+test("every TypeScript block, here and in the guides, type-checks against the package's own types", async () => {
+  const guides = ["docs/events.md", "docs/guard.md", "docs/runs.md"].flatMap((path) =>
+    readBlocks(readFileSync(join(root, path), "utf8")),
   );
   const typescript = [...blocks, ...guides].filter(({ language }) => language === "ts");
   expect(typescript.length).toBeGreaterThan(6);
@@ -119,6 +119,19 @@ describe("Runner servers", () => {
   });
 });
 
+describe("Follow a run", () => {
+  const section = "Follow a run";
+
+  test("a workflow asks, is approved and followed, as the README says", async () => {
+    const files = {
+      ...filesOf(section),
+      "nitro.config.ts": filesOf("Your own app")["nitro.config.ts"]!,
+    };
+    expect(Object.keys(files)).toContain("workflows/ship.ts");
+    expect(await runCurls(section, await start(await build(files)))).toBe(5);
+  });
+});
+
 /** The fenced blocks in their order. */
 function readBlocks(markdown: string): Block[] {
   const found: Block[] = [];
@@ -186,7 +199,7 @@ function patternOf(text: string): RegExp {
   const parts = text
     .split("…")
     .map((part) => part.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`));
-  return new RegExp(`^${parts.join(".+")}$`);
+  return new RegExp(`^${parts.join(".+")}$`, "s");
 }
 
 const hasCurl = ((): boolean => {

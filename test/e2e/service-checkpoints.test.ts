@@ -41,6 +41,8 @@ test.each(["embedded", "local"])(
       { runId: id, type: "asked", data: { question: "Ship it?" } },
     ]);
     expect((await service.post(id, "other")).status).toBe(201);
+    // By now it has looked for what came before it, and waits.
+    await new Promise((resolve) => setTimeout(resolve, 500));
     const { status, body } = await service.post(id, "approved", { by: "Ada" });
     expect(status).toBe(201);
     expect(await service.result("approval", id)).toEqual({ approved: true, by: "Ada" });
