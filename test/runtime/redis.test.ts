@@ -35,9 +35,11 @@ async function instance(url: string, max: number) {
     limited: false,
     env: { ORCHESTRATOR_REDIS_URL: url },
   });
-  await start();
   const api = await serveRunApi(["greet"], guard);
   stops.push(api.close, close);
+  // Whoever looks after a process does so before it has started.
+  await fetch(`${api.base}/health`);
+  await start();
   return async () => {
     const { status, headers } = await api.send("");
     return { status, remaining: Number(headers.get("ratelimit-remaining")) };

@@ -11,7 +11,7 @@ export type Requirement =
 /** A request as the router sees it. */
 export interface Target {
   method: string;
-  /** As it is matched with routes. */
+  /** As it is matched with routes: what may be written as it is stands there unescaped. */
   pathname: string;
   searchParams: URLSearchParams;
 }
@@ -54,19 +54,11 @@ export function isDocsPage({ method, pathname }: Target, headers: Headers, route
   return isGet(method) && wantsHtml && pathname.replace(/\/$/, "") === `${route}/docs`;
 }
 
-/** A path's segments below the mount it is in, decoded; none of them for one outside of all. */
+/** A path's segments below the mount it is in; none of them for one outside of all. */
 function segmentsBelow(pathname: string, mounts: readonly string[]): string[] {
   const mount = mounts
     .filter((mount) => pathname === mount || pathname.startsWith(`${mount}/`))
     .sort((a, b) => b.length - a.length)[0];
   if (mount === undefined) return [];
-  return pathname.slice(mount.length).replace(/\/$/, "").split("/").slice(1).map(decoded);
-}
-
-function decoded(segment: string): string {
-  try {
-    return decodeURIComponent(segment);
-  } catch {
-    return segment;
-  }
+  return pathname.slice(mount.length).replace(/\/$/, "").split("/").slice(1);
 }

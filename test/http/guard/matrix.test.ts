@@ -191,6 +191,17 @@ test("what is below no mount needs what its method does, and a probe's name open
   }
 });
 
+test("a path that is written otherwise needs what its route does", async () => {
+  for (const path of ["/api/%6frchestrator/servers", "/x/../api/orchestrator/ser%76ers/eu"]) {
+    const request = new Request(`http://localhost${path}`, {
+      headers: bearer("secret-read"),
+    });
+    const mount = { route: "/api/orchestrator", service: false } as const;
+    const { text } = await decisionOf(guard, mount, request);
+    expect(JSON.parse(text), path).toEqual({ error: "forbidden", required: "admin" });
+  }
+});
+
 test("a workflow that is called plan is started, and so needs what starts one", async () => {
   const api = await serveRunApi(["plan", "health"], guard);
   const starting = await api.send("/plan", {}, { headers: bearer("secret-read") });

@@ -1,5 +1,6 @@
 import { onTestFinished, expect, test } from "vitest";
 import { createGuard, type GuardOptions } from "../../../src/http/guard/guard.ts";
+import { until } from "../../_support/api.ts";
 import { serveRunApi, type RunApi } from "../../_support/run-api.ts";
 
 const keys = [
@@ -28,8 +29,8 @@ const limitsOf = ({ headers }: { headers: Headers }) => ({
 });
 
 test("each answer says how many are left, and one too many is refused until the window is over", async () => {
-  const api = await serve({ window: 400 });
-  const state = (remaining: string) => ({ limit: "2", remaining, policy: "2;w=1" });
+  const api = await serve({ window: 1500 });
+  const state = (remaining: string) => ({ limit: "2", remaining, policy: "2;w=2" });
   expect(limitsOf(await api.send(""))).toEqual(state("1"));
   expect(limitsOf(await api.send("/nothing/here"))).toEqual(state("0"));
   const refused = await api.send("");
@@ -38,12 +39,11 @@ test("each answer says how many are left, and one too many is refused until the 
     body: { error: "rate_limited" },
   });
   expect(limitsOf(refused)).toEqual(state("0"));
-  expect(refused.headers.get("ratelimit-reset")).toBe("1");
-  expect(refused.headers.get("retry-after")).toBe("1");
+  expect(refused.headers.get("ratelimit-reset")).toMatch(/^[12]$/);
+  expect(refused.headers.get("retry-after")).toBe(refused.headers.get("ratelimit-reset"));
   const head = await fetch(api.base, { method: "HEAD" });
   expect({ status: head.status, text: await head.text() }).toEqual({ status: 429, text: "" });
-  await new Promise((resolve) => setTimeout(resolve, 450));
-  expect((await api.send("")).status).toBe(200);
+  await until(async () => (await api.send("")).status === 200, 5000);
 });
 
 test("every key is counted by itself, and so is every address", async () => {
