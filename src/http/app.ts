@@ -1,9 +1,10 @@
 import { H3 } from "h3";
 import type { RunEngine, RunService } from "../types/engine.ts";
+import type { Callbacks, Readiness, WorkflowRuns } from "../types/service.ts";
 import type { Manifest } from "../types/manifest.ts";
 import type { LoadBalancerHandle, ServerRegistryHandle } from "../types/server.ts";
-import type { Readiness } from "../types/service.ts";
 import { errorResponse, HttpProblem } from "./errors.ts";
+import type { EventStreamOptions } from "./events.ts";
 import { addDocsRoutes, type DocsRouteOptions } from "./routes/docs.ts";
 import { addOpsRoutes } from "./routes/ops.ts";
 import { addRoutes } from "./routes/paths.ts";
@@ -12,12 +13,18 @@ import { addRoutes } from "./routes/paths.ts";
 export interface ApiOptions {
   /** Where it is mounted, such as `/api/orchestrator`. */
   route: string;
-  /** Whether the run service is served at the root too. */
-  service: boolean;
   readiness: () => Readiness;
   engine: RunEngine;
+  /** Whether the run service stands at the root too. */
+  service?: boolean;
   /** Runs over regions, of the workflow `run`. */
   runs: RunService;
+  /** Runs of every workflow. */
+  workflowRuns: WorkflowRuns;
+  /** Tells of runs' ends. */
+  callbacks: Callbacks;
+  /** What event streams need beside the runs. */
+  streams: Omit<EventStreamOptions, "runs">;
   manifest: () => Promise<Manifest>;
   /** The runners of this process, for the documentation. */
   runners?: DocsRouteOptions["runners"];
@@ -27,7 +34,8 @@ export interface ApiOptions {
 
 /** A browser says where a request comes from: a page of somebody else's must not start runs. */
 function assertSameSite({ method, headers }: Request): void {
-  if (method !== "POST" || headers.get("sec-fetch-site") !== "cross-site") return;
+  if ((method !== "POST" && method !== "DELETE") || headers.get("sec-fetch-site") !== "cross-site")
+    return;
   throw new HttpProblem(403, "Forbidden: a page of another site sent this request");
 }
 

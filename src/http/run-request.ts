@@ -120,7 +120,7 @@ function modeOfQuery(text: string | null): RunRequest["mode"] {
 }
 
 /** A 400 with the issues, whose message says the first of them with their fields. */
-function refusalOf(raw: readonly RawIssue[]): HttpProblem {
+export function refusalOf(raw: readonly RawIssue[]): HttpProblem {
   const issues = raw.slice(0, issueLimit).flatMap(toIssues).slice(0, issueLimit);
   const said = issues.slice(0, 3).map(({ path, message }) => `${fieldOf(path)} ${message}`);
   const more = raw.length > said.length ? "; …" : "";
@@ -144,7 +144,7 @@ function fieldOf(path: ValidationIssue["path"]): string {
 }
 
 /** What is said after the field's name; undefined where the schema has a wording of its own. */
-function wordingOf(issue: RawIssue): string | undefined {
+export function wordingOf(issue: RawIssue): string | undefined {
   switch (issue.code) {
     case "unrecognized_keys":
       return "is not expected";

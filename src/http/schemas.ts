@@ -77,6 +77,9 @@ export const runStateSchema: z.ZodType<RunStateName> = z.enum([
   "cancelled",
 ]);
 
+/** Texts to find a run by. */
+export const tagsSchema: z.ZodType<string[]> = z.array(text(runLimits.tag)).max(runLimits.tags);
+
 /** One runner of a request. */
 export const runRunnerSchema: z.ZodType<RunRunner> = z.strictObject({
   name: text(runLimits.name),
@@ -125,7 +128,7 @@ export const runRequestSchema: z.ZodType<RunRequest> = z
     timeout: z.int().positive().max(runLimits.timeout).optional().meta({
       description: "Milliseconds for the whole run.",
     }),
-    tags: z.array(text(runLimits.tag)).max(runLimits.tags).optional(),
+    tags: tagsSchema.optional(),
     runId: z
       .string()
       .min(1)

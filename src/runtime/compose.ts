@@ -1,5 +1,6 @@
 import { createDispatcher } from "../core/dispatch.ts";
 import { startHealthCheck, type HealthCheck } from "../core/health-check.ts";
+import { OrchestratorError } from "../core/errors.ts";
 import { createLeases } from "../core/leases.ts";
 import { previewServers } from "../core/preview.ts";
 import { createHttpExecutor, createHttpProbe } from "../executors/http.ts";
@@ -10,11 +11,12 @@ import type { Manifest } from "../types/manifest.ts";
 import type { Readiness } from "../types/service.ts";
 import type { EngineHandlers } from "./engine-world.ts";
 import { createEngine, isRunId, readEnded } from "./engine.ts";
+import { createCheckpoints } from "./checkpoints.ts";
 import { createDurations } from "./durations.ts";
 import { createInFlight } from "./in-flight.ts";
 import { createJournals, noJournals } from "./journal.ts";
 import { createLocalMode } from "./local-mode.ts";
-import { createRunEnds, watchEnd } from "./run-ends.ts";
+import { createRunWatchers, watchEnd } from "./run-watchers.ts";
 import { createRunLists } from "./run-lists.ts";
 import { createRunService } from "./run-service.ts";
 import { createRunViews } from "./run-views.ts";
@@ -23,6 +25,7 @@ import { createShards } from "./shards.ts";
 import { getDefaultLoadBalancer, getDefaultRegistry } from "./workflows/steps.ts";
 import { installSteps } from "./workflows/implementations.ts";
 import { installWorld } from "./world.ts";
+import { createWorkflowRuns } from "./workflow-runs.ts";
 
 /** A server's API and its life. */
 export interface OrchestratorContext {
@@ -58,17 +61,20 @@ export interface CompositionParts {
 /** Puts a server together; nothing runs before it is started. */
 export function compose(parts: CompositionParts): OrchestratorContext {
   const { options, manifest, env } = parts;
-  const ends = createRunEnds();
+  const ends = createRunWatchers();
+  const news = createRunWatchers();
   const installed = installWorld({
     dataDir: parts.dataDir,
     configured: options.world,
     engine: parts.engine,
     ends,
+    news,
   });
   const world = (): typeof installed.world => installed.world;
   const closing = new AbortController();
   const engine = createEngine(installed.starts, ends, closing.signal);
-  const journals = createJournals(world);
+  const journals = createJournals(world, news.notify);
+  const checkpoints = createCheckpoints(world, journals);
   const views = createRunViews(world, journals);
   const local = createLocalMode(parts.runners);
   const leases = createLeases();
@@ -97,6 +103,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
       dispatcher,
       inFlight,
       shards: createShards({ ...shardParts, journals }),
+      checkpoints,
       looseShards: createShards({
         ...shardParts,
         journals: noJournals,
@@ -110,6 +117,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     }
     // Last, since recovered runs call the steps at once.
     await installed.start();
+    await checkpoints.recover();
     started = true;
   }
 
@@ -124,14 +132,26 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     return inFlight.drain(options.shutdown.timeout);
   }
 
+  const lists = createRunLists(world, manifest);
   const runs = createRunService({
     world,
     engine,
     starts: installed.starts,
     views,
-    lists: createRunLists(world, manifest),
+    lists,
     preview: async (mode, jobs) =>
       mode === "local" ? local.preview(jobs) : previewServers(jobs, servers!),
+  });
+  const workflowRuns = createWorkflowRuns({
+    world,
+    starts: installed.starts,
+    lists,
+    manifest,
+    journals,
+    news,
+    checkpoints,
+    regional: runs,
+    exclusive: installed.exclusive,
   });
   const injected = { registry: getDefaultRegistry(), loadBalancer: getDefaultLoadBalancer() };
   const { service } = options;
@@ -142,6 +162,14 @@ export function compose(parts: CompositionParts): OrchestratorContext {
       readiness,
       engine,
       runs,
+      workflowRuns,
+      callbacks: {
+        assertAllowed() {
+          throw new OrchestratorError("INPUT_VALIDATION_FAILED", "callback is not served yet");
+        },
+        register: async () => undefined,
+      },
+      streams: { closing: closing.signal },
       manifest,
       runners: local.runners,
       injected,

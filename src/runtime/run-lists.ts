@@ -1,15 +1,14 @@
 import { runWorkflow } from "../core/run-workflow.ts";
-import type { RunService } from "../types/engine.ts";
-import type { RunFilter } from "../types/service.ts";
+import type { RunFilter, RunInfo, RunPage } from "../types/service.ts";
 import type { Manifest } from "../types/manifest.ts";
-import type { RunListEntry, RunStateName } from "../types/run.ts";
+import type { RunStateName } from "../types/run.ts";
 import type { StoredRun, World } from "./engine-world.ts";
 import { outputOf } from "./run-views.ts";
 import { aboutOf } from "./starts.ts";
 
 /** Lists runs of all workflows. */
 export interface RunLists {
-  list: RunService["list"];
+  list: (filter: RunFilter) => Promise<RunPage>;
 }
 
 /** Runs that one list looks at, at most; where it stops there, the cursor goes on. */
@@ -50,7 +49,7 @@ export function createRunLists(
       const names = workflowNames(await manifest());
       const workflowName = workflow === undefined ? undefined : names.idOf(workflow);
       if (workflow !== undefined && workflowName === undefined) return { runs: [] };
-      const runs: RunListEntry[] = [];
+      const runs: RunInfo[] = [];
       let next = cursor;
       for (let looked = 0; looked < MAX_LOOKED_AT;) {
         const page = await world().runs.list({
@@ -87,15 +86,12 @@ function engineStatus(state: RunFilter["state"]): {
   return { status: statuses[state as keyof typeof statuses] };
 }
 
-function entryOf(
-  run: StoredRun,
-  state: RunStateName,
-  nameOf: (id: string) => string,
-): RunListEntry {
-  const { runId, tags } = aboutOf(run);
+function entryOf(run: StoredRun, state: RunStateName, nameOf: (id: string) => string): RunInfo {
+  const { runId, tags, mode = "remote" } = aboutOf(run);
   return {
     runId: runId ?? run.runId,
     workflow: nameOf(run.workflowName),
+    mode,
     state,
     ...(tags && { tags }),
     createdAt: run.createdAt.toISOString(),
@@ -104,7 +100,7 @@ function entryOf(
 }
 
 /** Names of workflows and the engine's ids of them. */
-function workflowNames({ workflows }: Pick<Manifest, "workflows">): {
+export function workflowNames({ workflows }: Pick<Manifest, "workflows">): {
   idOf: (name: string) => string | undefined;
   nameOf: (id: string) => string;
 } {

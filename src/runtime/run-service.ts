@@ -57,12 +57,13 @@ export function createRunService(options: RunServiceOptions): RunService {
   }
 
   return {
-    async submit(input, { runId, tags, idempotencyKey, fingerprint }) {
+    async submit(input, { idempotencyKey, fingerprint, ...about }) {
+      const { runId } = about;
       const full = { ...input, ...(runId !== undefined && { runId }) };
       const outcome = await engine.start({
         workflowId: runWorkflow.workflowId,
         args: [await packInput(full)],
-        about: { ...(runId !== undefined && { runId }), ...(tags && { tags }) },
+        about: { ...about, mode: input.mode },
         ...(runId !== undefined && { ownId: { id: runId, fingerprint } }),
         ...(idempotencyKey !== undefined && { idempotency: { key: idempotencyKey, fingerprint } }),
       });

@@ -1,9 +1,12 @@
 import { createWorld } from "workflow/runtime";
 import { openDelivery } from "./delivery.ts";
 import { withOwnWorkflows } from "./own-workflows.ts";
-import type { RunEnds } from "./run-ends.ts";
+import type { RunWatchers } from "./run-watchers.ts";
 import { createTurns } from "./turns.ts";
 import { aroundCreate, type EngineHandlers, queuePrefixes, type World } from "./engine-world.ts";
+
+/** Who is told of ends of runs, and of starts and ends. */
+type Watchers = Record<"ends" | "news", RunWatchers>;
 
 /** What the local World offers beyond the World's interface. */
 interface DirectQueue {
@@ -14,11 +17,11 @@ interface DirectQueue {
 export function createTargetWorld(
   localDir: string,
   appEngine: EngineHandlers,
-  ends: RunEnds,
+  watchers: Watchers,
 ): { world: World; start(): Promise<void>; close(): Promise<void> } {
   process.env.WORKFLOW_LOCAL_DATA_DIR ??= localDir;
   const created: DirectQueue & World = createWorld();
-  const world: World = observed(created, ends);
+  const world: World = observed(created, watchers);
   const engine = withOwnWorkflows(appEngine, created);
   const { registerHandler } = created;
   if (registerHandler) {
@@ -52,12 +55,13 @@ export function createTargetWorld(
  * could show up behind one that a replay has already seen in its place: the replays then disagree, and
  * a step gets the arguments, or the result, of another.
  */
-function observed(world: World, ends: RunEnds): World {
+function observed(world: World, { ends, news }: Watchers): World {
   const turns = createTurns();
   return aroundCreate(world, async ({ runId, eventType }, create) => {
     if (!runId) return create();
     const result = await turns.take(runId, create);
     if (/^run_(?:completed|failed|cancelled)$/.test(eventType)) ends.notify(runId);
+    if (eventType.startsWith("run_")) news.notify(runId);
     return result;
   });
 }

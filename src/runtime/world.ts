@@ -6,7 +6,7 @@ import { createClaims } from "./claims.ts";
 import { createTargetWorld } from "./target-world.ts";
 import { type EngineHandlers, queuePrefixes, type World } from "./engine-world.ts";
 import { ownQueueHandler, ownQueuePrefix } from "./own-workflows.ts";
-import type { RunEnds } from "./run-ends.ts";
+import type { RunWatchers } from "./run-watchers.ts";
 import { stepId } from "./workflows/calls.ts";
 
 /** A World in use. */
@@ -27,7 +27,10 @@ export interface WorldSetup {
   /** The configured World, unless the environment names another. */
   configured: ResolvedWorld;
   engine: EngineHandlers;
-  ends: RunEnds;
+  /** Told of ends of runs. */
+  ends: RunWatchers;
+  /** Told of starts and ends of runs. */
+  news: RunWatchers;
 }
 
 /**
@@ -35,19 +38,19 @@ export interface WorldSetup {
  * public routes can be closed.
  */
 export function installWorld(setup: WorldSetup): InstalledWorld {
-  const { configured, engine, ends, dataDir } = setup;
+  const { configured, engine, ends, news, dataDir } = setup;
   // An empty variable names no World, for the engine and for the build's stand-in too.
   const target =
     process.env.WORKFLOW_TARGET_WORLD ||
     (configured.type === "target" ? configured.name : undefined);
   if (target === undefined) return installEmbedded(setup);
   process.env.WORKFLOW_TARGET_WORLD = target;
-  const { world, start, close } = createTargetWorld(`${dataDir}/world`, engine, ends);
+  const { world, start, close } = createTargetWorld(`${dataDir}/world`, engine, { ends, news });
   setWorld(world);
   return { world, exclusive: false, starts: claimStarts(createClaims(dataDir)), start, close };
 }
 
-function installEmbedded({ configured, engine, ends, dataDir }: WorldSetup): InstalledWorld {
+function installEmbedded({ configured, engine, ends, news, dataDir }: WorldSetup): InstalledWorld {
   const world = createEmbeddedWorld({
     dataDir: `${dataDir}/store`,
     ...(configured.type === "embedded" && { retention: configured.retention }),
@@ -63,7 +66,10 @@ function installEmbedded({ configured, engine, ends, dataDir }: WorldSetup): Ins
     else world.registerHandler(prefix, (req) => entry({ req }), { always: true });
   }
   world.createQueueHandler(ownQueuePrefix as QueuePrefix, ownQueueHandler());
-  world.onRunEnd(({ runId }) => ends.notify(runId));
+  world.onRunChange(({ runId, status }) => {
+    if (status !== "running") ends.notify(runId);
+    news.notify(runId);
+  });
   setWorld(world);
   return {
     world,

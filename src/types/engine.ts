@@ -58,10 +58,7 @@ export interface RunEngine {
 }
 
 /** What a caller of the run API says about a run, beside its jobs. */
-export interface SubmitOptions {
-  /** The caller's own id of the run. */
-  runId?: string;
-  tags?: string[];
+export interface SubmitOptions extends Omit<RunAbout, "mode"> {
   /** Value of the `Idempotency-Key` header. */
   idempotencyKey?: string;
   /** What was asked, as text; the same key or id with another one is a conflict. */

@@ -64,6 +64,12 @@ export type ClaimedStart =
   /** The key stands for a request with another fingerprint. */
   | { kind: "conflict"; runId: string; key: string };
 
+/** A run that has started or ended. */
+export interface RunChange {
+  runId: string;
+  status: Run["status"];
+}
+
 /** How a run ended. */
 export interface RunEnd {
   runId: string;
@@ -127,7 +133,9 @@ export interface EmbeddedWorld extends World {
   ): Promise<ClaimedStart>;
   /** The run that a key belongs to. */
   claimed(key: string): string | undefined;
-  /** Calls back when a run's end is stored; answers with a function that stops it. */
+  /** Calls back when a run's start or its end is stored; answers with a function that stops it. */
+  onRunChange(callback: (change: RunChange) => void): () => void;
+  /** The same for ends alone. */
   onRunEnd(callback: (end: RunEnd) => void): () => void;
   /** Removes ended runs beyond the retention, with everything of theirs; answers how many. Runs by itself every hour and as runs end. */
   prune(): Promise<number>;

@@ -9,12 +9,12 @@ import { openLmdbStore } from "./lmdb-store.ts";
 import { createLog } from "./log.ts";
 import { type Ownership, takeOwnership } from "./owner.ts";
 import { createQueue } from "./queue.ts";
-import { readRecords } from "./records.ts";
+import { hasEnded, readRecords } from "./records.ts";
 import { recover } from "./recovery.ts";
 import { createRetention } from "./retention.ts";
 import type { Store } from "./store.ts";
 import { createStreams } from "./streams.ts";
-import type { EmbeddedWorld, EmbeddedWorldOptions, RunEnd, World } from "./types.ts";
+import type { EmbeddedWorld, EmbeddedWorldOptions, RunChange, RunEnd, World } from "./types.ts";
 import { createUlids } from "./ulid.ts";
 
 const day = 24 * 60 * 60 * 1000;
@@ -33,7 +33,7 @@ export function createEmbeddedWorld(options: EmbeddedWorldOptions): EmbeddedWorl
   const dataDir = resolve(options.dataDir);
   const readOnly = options.readOnly ?? false;
   const now = options.now ?? Date.now;
-  const endListeners = new Set<(end: RunEnd) => void>();
+  const listeners = new Set<(change: RunChange) => void>();
   let starting: Promise<void> | undefined;
   let closing: Promise<void> | undefined;
 
@@ -69,13 +69,20 @@ export function createEmbeddedWorld(options: EmbeddedWorldOptions): EmbeddedWorl
     ulid,
     maxRetries: options.maxRetries ?? registeredMaxRetries,
     endWrites: streams.endWrites,
-    ended(end) {
-      streams.closeAfterEnd(end.runId);
-      retention.ended();
-      for (const listener of endListeners) listener(end);
+    changed(change) {
+      if (hasEnded(change)) {
+        streams.closeAfterEnd(change.runId);
+        retention.ended();
+      }
+      for (const listener of listeners) listener(change);
     },
   });
   const { events, ...lists } = createLists(store, records);
+
+  function onRunChange(callback: (change: RunChange) => void): () => void {
+    listeners.add(callback);
+    return () => listeners.delete(callback);
+  }
 
   async function startOnce(): Promise<void> {
     if (readOnly) return;
@@ -107,10 +114,8 @@ export function createEmbeddedWorld(options: EmbeddedWorldOptions): EmbeddedWorl
         retention.stop();
         await opened.close();
       })()),
-    onRunEnd(callback) {
-      endListeners.add(callback);
-      return () => endListeners.delete(callback);
-    },
+    onRunChange,
+    onRunEnd: (callback) => onRunChange((change) => hasEnded(change) && callback(change as RunEnd)),
     prune: retention.prune,
     stats: () => ({ endedRuns: retention.count(), ...queue.counts() }),
   };

@@ -1,8 +1,10 @@
 import { endStateOf, createRunFold, type RunFold } from "../../src/core/run-state.ts";
 import { runResults, runStatus, type RunFacts } from "../../src/core/run-results.ts";
 import { runWorkflow } from "../../src/core/run-workflow.ts";
+import type { ApiOptions } from "../../src/http/app.ts";
 import type { RunEngine, RunRecord, RunService, SubmitOptions } from "../../src/types/engine.ts";
-import type { JournalEntry, RunInput, RunListEntry } from "../../src/types/run.ts";
+import type { JournalEntry } from "../../src/types/journal.ts";
+import type { RunInput, RunListEntry } from "../../src/types/run.ts";
 
 /** A run in memory: what it was started with, and its journal as folded so far. */
 export interface MemoryRun {
@@ -17,6 +19,8 @@ export interface MemoryRun {
 export interface MemoryRuns {
   runs: RunService;
   engine: RunEngine;
+  /** What else the API is served from: lists of these runs, and nothing that a test of the API alone needs. */
+  service: Pick<ApiOptions, "callbacks" | "streams" | "workflowRuns">;
   /** The run of an id, its own or the engine's. */
   of(id: string): MemoryRun;
   /** How many runs have been started. */
@@ -149,9 +153,27 @@ export function createMemoryRuns(now: () => number = Date.now): MemoryRuns {
     },
   };
 
+  const absent = (): Promise<never> => Promise.reject(new Error("not kept in memory"));
+  const service: MemoryRuns["service"] = {
+    workflowRuns: {
+      list: async (filter) => {
+        const { runs: entries, ...page } = await runs.list(filter);
+        return { ...page, runs: entries.map((entry) => ({ ...entry, mode: "remote" })) };
+      },
+      read: absent,
+      cancel: absent,
+      addCheckpoint: absent,
+      checkpoints: absent,
+      follow: absent,
+    },
+    callbacks: { assertAllowed: () => undefined, register: absent },
+    streams: { closing: new AbortController().signal },
+  };
+
   return {
     runs,
     engine,
+    service,
     of,
     started: () => byEngineId.size,
     journal(id, ...entries) {

@@ -1,7 +1,8 @@
 import { setWorld } from "workflow/runtime";
 import { beforeEach, expect, test } from "vitest";
 import type { World } from "../../src/runtime/engine-world.ts";
-import type { RunFilter, RunService } from "../../src/types/engine.ts";
+import type { RunService } from "../../src/types/engine.ts";
+import type { RunFilter } from "../../src/types/service.ts";
 import type { WorkflowEntry } from "../../src/types/manifest.ts";
 import type { RunListEntry } from "../../src/types/run.ts";
 import type { EmbeddedWorld } from "../../src/world/index.ts";

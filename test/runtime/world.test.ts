@@ -2,13 +2,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createRunEnds } from "../../src/runtime/run-ends.ts";
+import { createRunWatchers } from "../../src/runtime/run-watchers.ts";
 import type { World } from "../../src/runtime/engine-world.ts";
 import { installWorld } from "../../src/runtime/world.ts";
 
 let dir: string;
 let world: World;
-const ends = createRunEnds();
+const ends = createRunWatchers();
 let runId: string;
 
 beforeAll(async () => {
@@ -16,7 +16,7 @@ beforeAll(async () => {
   const unused = async (): Promise<Response> => new Response();
   const engine = { flow: unused, step: unused };
   const configured = { type: "target" as const, name: "local" };
-  world = installWorld({ dataDir: dir, configured, engine, ends }).world;
+  world = installWorld({ dataDir: dir, configured, engine, ends, news: createRunWatchers() }).world;
   const { run } = await world.events.create(null, {
     eventType: "run_created",
     eventData: { deploymentId: "d", workflowName: "w", input: [] },

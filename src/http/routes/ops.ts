@@ -6,7 +6,7 @@ export interface OpsRouteOptions {
   /** Where the API is mounted. */
   route: string;
   /** Whether they are at the root too. */
-  service: boolean;
+  service?: boolean;
   readiness: () => Readiness;
 }
 

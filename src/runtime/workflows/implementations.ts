@@ -4,6 +4,7 @@ import type { Dispatcher } from "../../core/dispatch.ts";
 import { isOrchestratorError, OrchestratorError } from "../../core/errors.ts";
 import { parseJob } from "../../core/job.ts";
 import type { ShardRequest } from "../../types/shard.ts";
+import type { Checkpoints } from "../checkpoints.ts";
 import type { InFlight } from "../in-flight.ts";
 import type { Shards } from "../shards.ts";
 import { type Envelope, provideSteps, stepId, type StepImplementations } from "./calls.ts";
@@ -19,6 +20,7 @@ export interface StepParts {
   shards: Shards;
   /** Executes shards of no run, as a step of the user's or other code may ask for. */
   looseShards: Shards;
+  checkpoints: Pick<Checkpoints, "add" | "find">;
 }
 
 /** Makes the steps work in this process: for the engine by their ids, and for direct calls. */
@@ -33,12 +35,8 @@ export function installSteps(parts: StepParts): void {
   provideSteps(steps);
 }
 
-function createSteps({
-  dispatcher,
-  inFlight,
-  shards,
-  looseShards,
-}: StepParts): StepImplementations {
+function createSteps(parts: StepParts): StepImplementations {
+  const { dispatcher, inFlight, shards, looseShards, checkpoints } = parts;
   return {
     findAvailableServers: (registry, region) =>
       enveloped(async () => {
@@ -73,7 +71,38 @@ function createSteps({
         : await looseShards.execute(runId, execution ? ofStep(execution, request) : request);
       return { ok: true, value };
     },
+    // What these two reject with is a journal out of reach, which the engine is to try again.
+    async addCheckpoint(checkpoint) {
+      const { runId, callId, stepName, execution } = caller();
+      if (!execution) return { ok: false, error: noRun("checkpoint").toJSON() };
+      const durable = stepName === stepId("addCheckpoint");
+      // The same each time the step is executed, so that it is told once.
+      const id = durable ? callId : `${callId}~${ordinalOf(execution)}`;
+      await checkpoints.add(runId, { ...checkpoint, id });
+      return { ok: true, value: null };
+    },
+    async findCheckpoint({ type, ordinal }) {
+      const { runId, execution } = caller();
+      if (!execution) return { ok: false, error: noRun("awaitCheckpoint").toJSON() };
+      return { ok: true, value: await checkpoints.find(runId, type, ordinal) };
+    },
   };
+}
+
+/** Checkpoints that a step's execution has posted. */
+const posted = new WeakMap<StepExecution, number>();
+
+function ordinalOf(execution: StepExecution): number {
+  const ordinal = (posted.get(execution) ?? 0) + 1;
+  posted.set(execution, ordinal);
+  return ordinal;
+}
+
+function noRun(name: string): OrchestratorError {
+  return new OrchestratorError(
+    "CONFIG_INVALID",
+    `${name} was called outside of a run: call it from a workflow, or from a step`,
+  );
 }
 
 /** One execution of a step, an object of its own each time. */
