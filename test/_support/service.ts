@@ -1,4 +1,4 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { root, type TestServer, workDir } from "./app.ts";
 import { runNode, startNode } from "./process.ts";
@@ -25,4 +25,25 @@ export async function runCli(
   const { cwd = workDir(), env } = options;
   await mkdir(cwd, { recursive: true });
   return runNode([cli, ...args], cwd, env);
+}
+
+/** Puts the engine's local World into a package `slow-world` that a server in this folder finds; it starts when there is a file `go`. */
+export async function slowWorld(cwd: string): Promise<void> {
+  const folder = join(cwd, "node_modules/slow-world");
+  await mkdir(folder, { recursive: true });
+  await writeFile(
+    join(folder, "index.cjs"),
+    `const { existsSync } = require("node:fs");
+const { createLocalWorld } = require("@workflow/world-local");
+exports.createWorld = () => {
+  const { registerHandler: _, ...world } = createLocalWorld();
+  const start = async () => {
+    while (!existsSync("go")) await new Promise((resolve) => setTimeout(resolve, 20));
+  };
+  return { ...world, start };
+};
+`,
+  );
+  const manifest = { name: "slow-world", version: "1.0.0", main: "index.cjs" };
+  await writeFile(join(folder, "package.json"), JSON.stringify(manifest));
 }
