@@ -51,7 +51,7 @@ export function resolveShared(
     throw invalid("orchestrator.service", "must be true or false", service);
   }
   return {
-    service,
+    service: service && "",
     shutdown: positives(user.shutdown, defaults.shutdown, "orchestrator.shutdown"),
     healthCheck:
       user.healthCheck === false

@@ -1,8 +1,8 @@
 import { H3 } from "h3";
 import type { RunEngine, RunService } from "../types/engine.ts";
-import type { Callbacks, Readiness, WorkflowRuns } from "../types/service.ts";
 import type { Manifest } from "../types/manifest.ts";
 import type { LoadBalancerHandle, ServerRegistryHandle } from "../types/server.ts";
+import type { Callbacks, Readiness, WorkflowRuns } from "../types/service.ts";
 import { errorResponse, HttpProblem } from "./errors.ts";
 import type { EventStreamOptions } from "./events.ts";
 import { addDocsRoutes, type DocsRouteOptions } from "./routes/docs.ts";
@@ -13,10 +13,10 @@ import { addRoutes } from "./routes/paths.ts";
 export interface ApiOptions {
   /** Where it is mounted, such as `/api/orchestrator`. */
   route: string;
+  /** The path below which the run service stands too, beside `route`; `""` for the root. */
+  service: string | false;
   readiness: () => Readiness;
   engine: RunEngine;
-  /** Whether the run service stands at the root too. */
-  service?: boolean;
   /** Runs over regions, of the workflow `run`. */
   runs: RunService;
   /** Runs of every workflow. */

@@ -200,7 +200,8 @@ export interface OrchestratorOptions {
   circuit: Required<CircuitConfig>;
   execution: Required<ExecutionConfig>;
   world: ResolvedWorld;
-  service: boolean;
+  /** The path below which the run service stands too; `""` for the root. */
+  service: string | false;
   shutdown: Required<ShutdownConfig>;
 }
 

@@ -5,8 +5,8 @@ import type { Readiness } from "../../types/service.ts";
 export interface OpsRouteOptions {
   /** Where the API is mounted. */
   route: string;
-  /** Whether they are at the root too. */
-  service?: boolean;
+  /** The path below which they are too. */
+  service: string | false;
   readiness: () => Readiness;
 }
 
@@ -33,5 +33,5 @@ export function isForOperators(
 }
 
 function bases({ route, service }: Pick<OpsRouteOptions, "route" | "service">): string[] {
-  return service && route !== "" ? [route, ""] : [route];
+  return service !== false && service !== route ? [route, service] : [route];
 }

@@ -29,7 +29,9 @@ export function addRoutes(app: H3, options: ApiOptions): void {
     });
   };
   addRunRoutes(app, route, options);
-  if (options.service && route !== "") addRunRoutes(app, "", options);
+  if (options.service !== false && options.service !== route) {
+    addRunRoutes(app, options.service, options);
+  }
   add("", (event, manifest) => {
     const { method } = event.req;
     if (method === "POST") {
