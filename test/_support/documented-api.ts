@@ -44,6 +44,7 @@ export async function serveDocumentedApi(
   const memory = createMemoryRuns();
   const handler = createApi({
     route,
+    service: false,
     readiness: () => ({ ready: true }),
     engine: memory.engine,
     runs: memory.runs,

@@ -28,6 +28,7 @@ export async function serveRunApi(names: readonly string[] = ["greet"]): Promise
   const route = "/api/orchestrator";
   const handler = createApi({
     route,
+    service: false,
     readiness: () => ({ ready: true }),
     engine: memory.engine,
     runs: memory.runs,
