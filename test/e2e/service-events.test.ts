@@ -124,7 +124,7 @@ describe("a stream", () => {
     expect(told(none)).toEqual(["hello", "running", "late", "canceled"]);
     expect(told(all)).toEqual(["hello", ...numbers, "running", "late", "canceled"]);
     // The order of the lines is the contract's.
-    const [frame] = ten.frames.filter(({ event }) => event === "checkpoint");
+    const frame = ten.frames.find(({ event }) => event === "checkpoint");
     expect(ten.text).toContain(
       `id: ${frame!.data.ts}\nevent: checkpoint\ndata: ${JSON.stringify(frame!.data)}\n\n`,
     );
