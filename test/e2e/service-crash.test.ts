@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -53,14 +54,24 @@ test(
 
     for (let round = 0; round < ROUNDS; round++) {
       service = await startService({ cwd, env: regions({ eu: runner }) });
-      const { url } = service;
+      const { url, child } = service;
       const over = new AbortController();
+      // After so many answers: half of the times in the very moment of one, else a little later.
+      let left = 1 + Math.floor(random() * 60);
+      const later = random() < 0.5 ? 0 : random() * 20;
+      const kill = (): void => void child.kill("SIGKILL");
+      const acknowledged = (): void => {
+        if (--left > 0) return;
+        if (later === 0) kill();
+        else setTimeout(kill, later);
+      };
+      const told = (key: string): void => void toldAt.set(key, keys.length);
       const clients = Array.from({ length: CLIENTS }, () =>
-        client(url, random, over.signal, known, (key) => toldAt.set(key, keys.length)),
+        client(url, random, over.signal, { known, told, acknowledged }),
       );
       // Now and then while it takes up what the crash before has left.
-      if (random() < 0.85) await until(async () => (await send(`${url}/ready`)).status === 200);
-      await delay(random() * 400);
+      if (random() < 0.15) await delay(random() * 100);
+      else await Promise.race([once(child, "exit"), delay(2000)]);
       await service.stop("SIGKILL");
       over.abort();
       await Promise.all(clients);
@@ -98,8 +109,7 @@ async function client(
   url: string,
   random: () => number,
   over: AbortSignal,
-  known: Known[],
-  told: (key: string) => void,
+  notes: { known: Known[]; told: (key: string) => void; acknowledged: () => void },
 ): Promise<void> {
   for (;;) {
     const remote = random() < 0.5;
@@ -114,7 +124,8 @@ async function client(
     expect(submitted).toMatchObject({ status: 201 });
     const runId = submitted.body.runId as string;
     const run: Known = { runId, remote, checkpoints: new Map(), ends: new Map() };
-    known.push(run);
+    notes.known.push(run);
+    notes.acknowledged();
     for (let step = 0; step < 3; step++) {
       const data = Math.floor(random() * 1e9);
       const posted = await attempt(`${url}/runs/${runId}/checkpoints`, over, {
@@ -124,6 +135,7 @@ async function client(
       if (!posted) return;
       if (posted.status === 201) run.checkpoints.set(posted.body.checkpointId as string, data);
       else expect(posted.status).toBe(409);
+      notes.acknowledged();
       await delay(random() * 20);
       const read = await attempt(`${url}/api/orchestrator/${runId}`, over);
       if (!read) return;
@@ -131,8 +143,9 @@ async function client(
       for (const { jobId, state, results } of read.body.jobs as Record<string, string>[]) {
         if (state !== "completed") continue;
         run.ends.set(jobId!, results);
-        told(`${runId}/${jobId}`);
+        notes.told(`${runId}/${jobId}`);
       }
+      notes.acknowledged();
     }
   }
 }

@@ -3,7 +3,7 @@ import type { ExecuteContext } from "../../src/core/dispatch.ts";
 import { createInFlight } from "../../src/runtime/in-flight.ts";
 import type { JobResult } from "../../src/types/run.ts";
 import type { EmbeddedWorld } from "../../src/world/index.ts";
-import { createRun, openWorld, until } from "../world/support.ts";
+import { createRun, openWorld, sleep, until } from "../world/support.ts";
 import { gate, journalsOn, passed, planned, shardOf, shardsOf } from "./support.ts";
 
 /** Shards with a drain, whose jobs are executed by this. */
@@ -87,6 +87,7 @@ test("jobs that wait for a server are handed back at once, and do not try anothe
   attempt.open();
   await drained;
   expect(reasons).toHaveLength(2);
+  await sleep(100);
   expect(await endsOf(world, runId)).toEqual([]);
 });
 
@@ -110,6 +111,7 @@ test("what outlasts the drain is aborted, and what it answers then is no end", a
   await inFlight.drain(50);
   expect(performance.now() - startedAt).toBeLessThan(1000);
   expect(aborted).toEqual(["a", "b"]);
+  await sleep(100);
   expect(await endsOf(world, runId)).toEqual([]);
   expect(inFlight.over.aborted).toBe(true);
 });
