@@ -2,6 +2,7 @@ import { createWorld } from "workflow/runtime";
 import { openDelivery } from "./delivery.ts";
 import { withOwnWorkflows } from "./own-workflows.ts";
 import type { RunWatchers } from "./run-watchers.ts";
+import { keepSignals } from "./signals.ts";
 import { createTurns } from "./turns.ts";
 import { aroundCreate, type EngineHandlers, queuePrefixes, type World } from "./engine-world.ts";
 
@@ -36,7 +37,7 @@ export function createTargetWorld(
     async start() {
       delivery = await openDelivery(engine);
       process.env.WORKFLOW_LOCAL_BASE_URL = delivery.url;
-      await created.start?.();
+      await keepSignals(() => created.start?.());
     },
     async close() {
       // It waits for its deliveries, and some of them may take as long as a server does.
