@@ -1,5 +1,6 @@
 import type { Executor } from "../types/executor.ts";
 import type { Attempt, RunnerJob } from "../types/run.ts";
+import type { TraceContext } from "../types/observe.ts";
 import type { RunnerExecuteReply } from "../types/runner.ts";
 import type { AttemptOutcome, SelectedServer, ServerRegistry } from "../types/server.ts";
 import { onAbort } from "./abort.ts";
@@ -26,6 +27,7 @@ export interface AttemptRequest {
   /** 1 for the first try. */
   number: number;
   signal?: AbortSignal;
+  trace?: TraceContext;
 }
 
 /** How an attempt ended: with a reply or with an error. */
@@ -63,7 +65,7 @@ export function createAttempt(options: AttemptOptions): RunAttempt {
     }
   }
 
-  return async ({ server, job, runId, jobId, number, signal }) => {
+  return async ({ server, job, runId, jobId, number, signal, trace }) => {
     const startedAt = now();
     const { leaseId: _, ...target } = server;
     const timeout = job.timeout ?? options.timeout;
@@ -87,6 +89,7 @@ export function createAttempt(options: AttemptOptions): RunAttempt {
         attempt: number,
         signal: abort.signal,
         timeout,
+        ...(trace && { trace }),
       });
       await report(server.id, { ok: true });
       return { record: { ...record(), outcome: "answered" }, reply };

@@ -2,8 +2,12 @@ import { H3 } from "h3";
 import type { RunEngine, RunService } from "../types/engine.ts";
 import type { Manifest } from "../types/manifest.ts";
 import type { LoadBalancerHandle, ServerRegistryHandle } from "../types/server.ts";
-import { errorResponse, HttpProblem } from "./errors.ts";
+import type { Observability } from "../types/observe.ts";
+import { errorResponse, failureOf, HttpProblem } from "./errors.ts";
+import { observed } from "./observe.ts";
+import { scopeOf } from "./request-scope.ts";
 import { addDocsRoutes, type DocsRouteOptions } from "./routes/docs.ts";
+import { addOpsRoutes, type OpsOptions } from "./routes/ops.ts";
 import { addRoutes } from "./routes/paths.ts";
 
 /** What the API is served from. */
@@ -18,6 +22,9 @@ export interface ApiOptions {
   runners?: DocsRouteOptions["runners"];
   /** What every workflow gets in its options; a caller's own never replaces it. */
   injected: { registry: ServerRegistryHandle; loadBalancer: LoadBalancerHandle };
+  /** Whom requests are told to. Without it only what nobody foresaw is, on stderr. */
+  observability?: Observability;
+  readiness?: OpsOptions["readiness"];
 }
 
 /** A browser says where a request comes from: a page of somebody else's must not start runs. */
@@ -41,9 +48,11 @@ export type ApiHandler = (request: Request) => Promise<Response>;
 /** The HTTP API as a function from request to response. */
 export function createApi(options: ApiOptions): ApiHandler {
   const app = new H3({ silent: true });
+  noteFailures(app);
+  addOpsRoutes(app, options.route, options);
   addDocsRoutes(app, options);
   addRoutes(app, options);
-  return async (request) => {
+  const answer: ApiHandler = async (request) => {
     try {
       assertSameSite(request);
       assertDecodable(request);
@@ -52,4 +61,16 @@ export function createApi(options: ApiOptions): ApiHandler {
       return errorResponse(error);
     }
   };
+  return observed(answer, options.route, options.observability);
+}
+
+/** Keeps what nobody foresaw for the log, before h3 makes another response of the one that stands for it. */
+function noteFailures(app: H3): void {
+  app.use(async ({ req }, next) => {
+    const response = await next();
+    const failure = failureOf(response);
+    const scope = failure && scopeOf(req);
+    if (scope) scope.failure = failure;
+    return response;
+  });
 }

@@ -7,8 +7,10 @@ import { type ApiHandler, createApi } from "../http/app.ts";
 import { closeBrowser } from "../runner/browser.ts";
 import type { LoadBalancerModule, OrchestratorOptions, RegistryModule } from "../types/config.ts";
 import type { Manifest } from "../types/manifest.ts";
+import type { Readiness } from "../types/observe.ts";
 import type { EngineHandlers } from "./engine-world.ts";
 import { createEngine, isRunId, readEnded } from "./engine.ts";
+import { createObservability } from "./observability.ts";
 import { createDurations } from "./durations.ts";
 import { createJournals, noJournals } from "./journal.ts";
 import { createLocalMode } from "./local-mode.ts";
@@ -20,7 +22,7 @@ import { createBalancer, createRegistry } from "./servers.ts";
 import { createShards } from "./shards.ts";
 import { getDefaultLoadBalancer, getDefaultRegistry } from "./workflows/steps.ts";
 import { installSteps } from "./workflows/implementations.ts";
-import { installWorld } from "./world.ts";
+import { type InstalledWorld, installWorld } from "./world.ts";
 
 /** A server's API and its life. */
 export interface OrchestratorContext {
@@ -55,13 +57,22 @@ export interface CompositionParts {
 export function compose(parts: CompositionParts): OrchestratorContext {
   const { options, manifest, env } = parts;
   const ends = createRunEnds();
-  const installed = installWorld({
+  const world = (): InstalledWorld["world"] => installed.world;
+  const observability = createObservability({
+    env,
+    service: false,
+    world,
+    manifest,
+    starts: () => installed.starts,
+  });
+  const { jobs, runs: observedRuns } = observability;
+  const installed: InstalledWorld = installWorld({
     dataDir: parts.dataDir,
     configured: options.world,
     engine: parts.engine,
     ends,
+    observer: observedRuns,
   });
-  const world = (): typeof installed.world => installed.world;
   const closing = new AbortController();
   const engine = createEngine(installed.starts, ends, closing.signal);
   const journals = createJournals(world);
@@ -69,6 +80,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
   const local = createLocalMode(parts.runners);
   const leases = createLeases();
   let health: HealthCheck | undefined;
+  let readiness: Readiness = { ready: false, reason: "starting" };
   let servers: Parameters<typeof previewServers>[1] | undefined;
 
   async function start(): Promise<void> {
@@ -77,9 +89,18 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     servers = { registry, loadBalancer, leases, now: Date.now, random: Math.random };
     const executor = createHttpExecutor();
     const { execution } = options;
-    const dispatcher = createDispatcher({ registry, loadBalancer, leases, executor, execution });
+    const { aroundAttempt } = jobs;
+    const dispatcher = createDispatcher({
+      registry,
+      loadBalancer,
+      leases,
+      executor,
+      execution,
+      aroundAttempt,
+    });
     const shardParts = {
-      runners: { remote: dispatcher.dispatch, local: local.run },
+      runners: { remote: jobs.remote(dispatcher.dispatch), local: jobs.local(local.run) },
+      onJobEnd: jobs.ended,
       durations: createDurations(),
       input: views.input,
       alone: installed.exclusive,
@@ -87,7 +108,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
         watchEnd(ends, runId, () => readEnded(world(), runId), callback),
     };
     installSteps({
-      dispatcher,
+      dispatcher: jobs.alone(dispatcher),
       shards: createShards({ ...shardParts, journals }),
       looseShards: createShards({
         ...shardParts,
@@ -100,8 +121,11 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     if (options.healthCheck) {
       health = startHealthCheck({ registry, probe: createHttpProbe(), ...options.healthCheck });
     }
+    const { openRuns } = installed;
+    await observability.start({ registry, ...(openRuns && { openRuns }) });
     // Last, since recovered runs call the steps at once.
     await installed.start();
+    readiness = { ready: true };
   }
 
   const runs = createRunService({
@@ -115,12 +139,24 @@ export function compose(parts: CompositionParts): OrchestratorContext {
   });
   const injected = { registry: getDefaultRegistry(), loadBalancer: getDefaultLoadBalancer() };
   const handlerAt = (route: string): ApiHandler =>
-    createApi({ route, engine, runs, manifest, runners: local.runners, injected });
+    createApi({
+      route,
+      engine,
+      runs,
+      manifest,
+      runners: local.runners,
+      injected,
+      observability: observability.http,
+      readiness: () => readiness,
+    });
   return {
     handler: handlerAt(options.route),
     handlerAt,
     start,
-    stopWaiting: () => closing.abort(),
+    stopWaiting() {
+      readiness = { ready: false, reason: "draining" };
+      closing.abort();
+    },
     async close() {
       health?.stop();
       await installed.close();

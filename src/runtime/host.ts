@@ -7,6 +7,7 @@ import type {
 } from "../types/handler.ts";
 import type { AppContext } from "./context.ts";
 import type { OrchestratorContext } from "./compose.ts";
+import { requestId, withRequestId } from "../http/observe.ts";
 import { resolveHandlerOptions, routeOf } from "./handler-options.ts";
 import { joinServer } from "./process-server.ts";
 
@@ -53,10 +54,11 @@ function handlerOfProcess(options: OrchestratorHandlerOptions): OrchestratorHand
   const api = apiAt(settings.options.route);
   let closed = false;
   const handler = async (input: HandlerInput): Promise<Response> => {
-    if (closed) return unavailable("The orchestrator has been closed");
+    const request = requestOf(input);
+    if (closed) return unavailable(request, "The orchestrator has been closed");
     const context = await server.context();
-    if (!context) return unavailable("The orchestrator cannot start; its log says why");
-    return api(context)(requestOf(input));
+    if (!context) return unavailable(request, "The orchestrator cannot start; its log says why");
+    return api(context)(request);
   };
   return withLife(
     handler,
@@ -101,6 +103,7 @@ function requestOf(input: HandlerInput): Request {
   return "request" in input ? input.request : input;
 }
 
-function unavailable(error: string): Response {
-  return Response.json({ error }, { status: 503, headers: { "retry-after": "5" } });
+function unavailable({ headers }: Request, error: string): Response {
+  const response = Response.json({ error }, { status: 503, headers: { "retry-after": "5" } });
+  return withRequestId(response, requestId(headers));
 }

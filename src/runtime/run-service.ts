@@ -57,12 +57,12 @@ export function createRunService(options: RunServiceOptions): RunService {
   }
 
   return {
-    async submit(input, { runId, tags, idempotencyKey, fingerprint }) {
+    async submit(input, { runId, tags, idempotencyKey, fingerprint, trace }) {
       const full = { ...input, ...(runId !== undefined && { runId }) };
       const outcome = await engine.start({
         workflowId: runWorkflow.workflowId,
         args: [await packInput(full)],
-        about: { ...(runId !== undefined && { runId }), ...(tags && { tags }) },
+        about: { ...(runId !== undefined && { runId }), ...(tags && { tags }), ...trace },
         ...(runId !== undefined && { ownId: { id: runId, fingerprint } }),
         ...(idempotencyKey !== undefined && { idempotency: { key: idempotencyKey, fingerprint } }),
       });

@@ -1,7 +1,7 @@
 import { createWorld } from "workflow/runtime";
 import { openDelivery } from "./delivery.ts";
 import { withOwnWorkflows } from "./own-workflows.ts";
-import type { RunEnds } from "./run-ends.ts";
+import type { RunObserver } from "./observe-runs.ts";
 import { createTurns } from "./turns.ts";
 import { aroundCreate, type EngineHandlers, queuePrefixes, type World } from "./engine-world.ts";
 
@@ -14,11 +14,11 @@ interface DirectQueue {
 export function createTargetWorld(
   localDir: string,
   appEngine: EngineHandlers,
-  ends: RunEnds,
+  observer: RunObserver,
 ): { world: World; start(): Promise<void>; close(): Promise<void> } {
   process.env.WORKFLOW_LOCAL_DATA_DIR ??= localDir;
   const created: DirectQueue & World = createWorld();
-  const world: World = observed(created, ends);
+  const world: World = observed(created, observer);
   const engine = withOwnWorkflows(appEngine, created);
   const { registerHandler } = created;
   if (registerHandler) {
@@ -43,18 +43,19 @@ export function createTargetWorld(
 }
 
 /**
- * The same World, which stores the events of a run one after another and tells when the run has ended.
+ * The same World, which stores the events of a run one after another and tells when a run starts and ends.
  *
  * The engine's local World numbers an event when it begins to store it. Stored side by side, an event
  * could show up behind one that a replay has already seen in its place: the replays then disagree, and
  * a step gets the arguments, or the result, of another.
  */
-function observed(world: World, ends: RunEnds): World {
+function observed(world: World, observer: RunObserver): World {
   const turns = createTurns();
-  return aroundCreate(world, async ({ runId, eventType }, create) => {
-    if (!runId) return create();
-    const result = await turns.take(runId, create);
-    if (/^run_(?:completed|failed|cancelled)$/.test(eventType)) ends.notify(runId);
+  return aroundCreate(world, async ({ runId, eventType, eventData }, create) => {
+    const result = await (runId ? turns.take(runId, create) : create());
+    if (eventType === "run_created") observer.started(String(eventData?.["workflowName"]));
+    const ended = /^run_(?:completed|failed|cancelled)$/.test(eventType);
+    if (runId && ended) observer.ended(runId);
     return result;
   });
 }

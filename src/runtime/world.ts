@@ -7,6 +7,7 @@ import { createTargetWorld } from "./target-world.ts";
 import { type EngineHandlers, queuePrefixes, type World } from "./engine-world.ts";
 import { ownQueueHandler, ownQueuePrefix } from "./own-workflows.ts";
 import type { RunEnds } from "./run-ends.ts";
+import type { RunObserver } from "./observe-runs.ts";
 import { stepId } from "./workflows/calls.ts";
 
 /** A World in use. */
@@ -15,6 +16,8 @@ export interface InstalledWorld {
   /** Whether no other process can execute its runs. */
   exclusive: boolean;
   starts: Starts;
+  /** Counts the runs that have not ended, where that takes no time. */
+  openRuns?: () => { queued: number; running: number };
   /** Starts the queue and takes up the runs that a crash left; resolves when both are done. */
   start(): Promise<void>;
   close(): Promise<void>;
@@ -28,6 +31,8 @@ export interface WorldSetup {
   configured: ResolvedWorld;
   engine: EngineHandlers;
   ends: RunEnds;
+  /** Told of every run that starts or ends. */
+  observer: RunObserver;
 }
 
 /**
@@ -35,19 +40,31 @@ export interface WorldSetup {
  * public routes can be closed.
  */
 export function installWorld(setup: WorldSetup): InstalledWorld {
-  const { configured, engine, ends, dataDir } = setup;
+  const { configured, engine, ends, dataDir, observer } = setup;
   // An empty variable names no World, for the engine and for the build's stand-in too.
   const target =
     process.env.WORKFLOW_TARGET_WORLD ||
     (configured.type === "target" ? configured.name : undefined);
   if (target === undefined) return installEmbedded(setup);
   process.env.WORKFLOW_TARGET_WORLD = target;
-  const { world, start, close } = createTargetWorld(`${dataDir}/world`, engine, ends);
+  const { world, start, close } = createTargetWorld(`${dataDir}/world`, engine, {
+    started: observer.started,
+    ended(runId) {
+      ends.notify(runId);
+      observer.ended(runId);
+    },
+  });
   setWorld(world);
   return { world, exclusive: false, starts: claimStarts(createClaims(dataDir)), start, close };
 }
 
-function installEmbedded({ configured, engine, ends, dataDir }: WorldSetup): InstalledWorld {
+function installEmbedded({
+  configured,
+  engine,
+  ends,
+  dataDir,
+  observer,
+}: WorldSetup): InstalledWorld {
   const world = createEmbeddedWorld({
     dataDir: `${dataDir}/store`,
     ...(configured.type === "embedded" && { retention: configured.retention }),
@@ -63,12 +80,20 @@ function installEmbedded({ configured, engine, ends, dataDir }: WorldSetup): Ins
     else world.registerHandler(prefix, (req) => entry({ req }), { always: true });
   }
   world.createQueueHandler(ownQueuePrefix as QueuePrefix, ownQueueHandler());
-  world.onRunEnd(({ runId }) => ends.notify(runId));
+  world.onRunStart(({ workflowName }) => observer.started(workflowName));
+  world.onRunEnd(({ runId }) => {
+    ends.notify(runId);
+    observer.ended(runId);
+  });
   setWorld(world);
   return {
     world,
     exclusive: true,
     starts: embeddedStarts(world),
+    openRuns() {
+      const { pending, running } = world.countOpenRuns();
+      return { queued: pending, running };
+    },
     start: world.start,
     close: world.close,
   };

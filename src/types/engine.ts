@@ -1,13 +1,7 @@
 import type { JsonObject } from "./runner.ts";
+import type { TraceContext } from "./observe.ts";
 import type { RunFilter } from "./service.ts";
-import type {
-  RunInput,
-  RunListEntry,
-  RunMode,
-  RunPlan,
-  RunResults,
-  RunStatus,
-} from "./run.ts";
+import type { RunInput, RunListEntry, RunMode, RunPlan, RunResults, RunStatus } from "./run.ts";
 
 /** A run's state as our API spells it. */
 export type RunState = "cancelled" | "completed" | "failed" | "queued" | "running";
@@ -46,6 +40,8 @@ export interface RunAbout {
   metadata?: JsonObject;
   /** W3C trace context of the request that started it, which its attempts carry on. */
   traceparent?: string;
+  /** What vendors of that trace have added to it. */
+  tracestate?: string;
 }
 
 /** What became of a start. */
@@ -73,6 +69,8 @@ export interface SubmitOptions {
   idempotencyKey?: string;
   /** What was asked, as text; the same key or id with another one is a conflict. */
   fingerprint: string;
+  /** The trace that the request is a part of. */
+  trace?: TraceContext;
 }
 
 /**

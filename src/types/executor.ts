@@ -1,5 +1,6 @@
 import type { RunnerExecuteReply } from "./runner.ts";
 import type { RunnerJob } from "./run.ts";
+import type { TraceContext } from "./observe.ts";
 import type { Server } from "./server.ts";
 
 /** One attempt of a job. */
@@ -15,6 +16,8 @@ export interface ExecuteRequest {
   signal?: AbortSignal;
   /** Milliseconds until the attempt is given up. */
   timeout: number;
+  /** The attempt's place in its run's trace, for whoever executes it. */
+  trace?: TraceContext;
 }
 
 /**

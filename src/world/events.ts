@@ -36,6 +36,8 @@ export interface EventsOptions {
   now: () => number;
   ulid: () => string;
   maxRetries: (stepName: string) => number | undefined;
+  /** Called when a run's creation is durable. */
+  created: (run: Run) => void;
   /** Called when a run's end is durable. */
   ended: (end: RunEnd) => void;
   /** Changes that go into the transaction of a run's end. */
@@ -154,9 +156,7 @@ export function createEvents(options: EventsOptions): CreateEvent {
       writes.push(...follow.writes);
       caused.push(...follow.caused);
     }
-    if (facts.some(({ eventType }) => eventType === "run_created")) {
-      writes.push(...claimWrites(runId, claims));
-    }
+    if (facts[0]?.eventType === "run_created") writes.push(...claimWrites(runId, claims));
     const last = facts.at(-1);
     if (last) writes.push({ key: keys.clock, value: timeOfUlid(last.eventId.slice(5))! });
     return { change: decided, writes, caused };
@@ -186,6 +186,7 @@ export function createEvents(options: EventsOptions): CreateEvent {
     await (durable ?? told(request));
     // The answer to whoever has started the run goes out before its first replay takes the thread.
     if (handover && durable) await new Promise(setImmediate);
+    if (facts[0]?.eventType === "run_created") options.created(result.run!);
     if (end) options.ended({ runId: id, status: end.status as RunEnd["status"] });
     const event = facts.at(-1) ?? (result.run && lastOf(log, id, request.eventType));
     return {

@@ -5,6 +5,7 @@ export type {
   EmbeddedWorld,
   EmbeddedWorldOptions,
   RunEnd,
+  RunStart,
   World,
   WorldStats,
 } from "./types.ts";

@@ -64,6 +64,12 @@ export type ClaimedStart =
   /** The key stands for a request with another fingerprint. */
   | { kind: "conflict"; runId: string; key: string };
 
+/** A run that is new. */
+export interface RunStart {
+  runId: string;
+  workflowName: string;
+}
+
 /** How a run ended. */
 export interface RunEnd {
   runId: string;
@@ -127,9 +133,13 @@ export interface EmbeddedWorld extends World {
   ): Promise<ClaimedStart>;
   /** The run that a key belongs to. */
   claimed(key: string): string | undefined;
+  /** Calls back when a run's creation is stored; answers with a function that stops it. */
+  onRunStart(callback: (start: RunStart) => void): () => void;
   /** Calls back when a run's end is stored; answers with a function that stops it. */
   onRunEnd(callback: (end: RunEnd) => void): () => void;
   /** Removes ended runs beyond the retention, with everything of theirs; answers how many. Runs by itself every hour and as runs end. */
   prune(): Promise<number>;
+  /** Counts the runs that have not ended, by looking at the index of each; at most 100,000 of a status. */
+  countOpenRuns(): { pending: number; running: number };
   stats(): WorldStats;
 }

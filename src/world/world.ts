@@ -14,12 +14,14 @@ import { recover } from "./recovery.ts";
 import { createRetention } from "./retention.ts";
 import type { Store } from "./store.ts";
 import { createStreams } from "./streams.ts";
-import type { EmbeddedWorld, EmbeddedWorldOptions, RunEnd, World } from "./types.ts";
+import type { EmbeddedWorld, EmbeddedWorldOptions, RunEnd, RunStart, World } from "./types.ts";
 import { createUlids } from "./ulid.ts";
 
 const day = 24 * 60 * 60 * 1000;
 /** The layout of the store; a World refuses one that it does not know. */
 const FORMAT = 1;
+/** How far runs are counted. */
+const MAX_COUNTED = 100_000;
 
 /**
  * The engine's World in one folder, on LMDB.
@@ -33,6 +35,7 @@ export function createEmbeddedWorld(options: EmbeddedWorldOptions): EmbeddedWorl
   const dataDir = resolve(options.dataDir);
   const readOnly = options.readOnly ?? false;
   const now = options.now ?? Date.now;
+  const startListeners = new Set<(start: RunStart) => void>();
   const endListeners = new Set<(end: RunEnd) => void>();
   let starting: Promise<void> | undefined;
   let closing: Promise<void> | undefined;
@@ -69,6 +72,9 @@ export function createEmbeddedWorld(options: EmbeddedWorldOptions): EmbeddedWorl
     ulid,
     maxRetries: options.maxRetries ?? registeredMaxRetries,
     endWrites: streams.endWrites,
+    created({ runId, workflowName }) {
+      for (const listener of startListeners) listener({ runId, workflowName });
+    },
     ended(end) {
       streams.closeAfterEnd(end.runId);
       retention.ended();
@@ -107,14 +113,29 @@ export function createEmbeddedWorld(options: EmbeddedWorldOptions): EmbeddedWorl
         retention.stop();
         await opened.close();
       })()),
+    onRunStart(callback) {
+      startListeners.add(callback);
+      return () => startListeners.delete(callback);
+    },
     onRunEnd(callback) {
       endListeners.add(callback);
       return () => endListeners.delete(callback);
     },
     prune: retention.prune,
+    countOpenRuns: () => ({
+      pending: countKeys(store, keys.runList({ status: "pending" })),
+      running: countKeys(store, keys.runList({ status: "running" })),
+    }),
     stats: () => ({ endedRuns: retention.count(), ...queue.counts() }),
   };
   return world;
+}
+
+/** Keys that begin so, up to a number that can be counted without holding anybody up. */
+function countKeys(store: Store, prefix: string): number {
+  let count = 0;
+  for (const _ of store.range({ prefix })) if (++count === MAX_COUNTED) break;
+  return count;
 }
 
 /** How often the engine retries a step that is registered in this process. */

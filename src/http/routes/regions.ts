@@ -2,12 +2,14 @@ import { hasEnded } from "../../core/run-state.ts";
 import type { H3Event } from "h3";
 import { canonicalJson } from "../../core/body.ts";
 import { assertRunId, jobsToRerun, planJobs, runInput, runModeOf } from "../../core/run-plan.ts";
+import { runWorkflow } from "../../core/run-workflow.ts";
 import type { Manifest } from "../../types/manifest.ts";
 import type { PlannedJob, RunMode, RunRequest, RunStateName } from "../../types/run.ts";
 import type { ApiOptions } from "../app.ts";
 import { HttpProblem } from "../errors.ts";
 import { jsonResponse, readJsonObject } from "../json.ts";
 import { idempotencyKey, isRunId, waitSeconds } from "../parameters.ts";
+import { logStarted, scopeOf } from "../request-scope.ts";
 import { parseRunFilter, parseRunRequest } from "../run-request.ts";
 import { badField } from "../start-request.ts";
 
@@ -42,13 +44,16 @@ export async function submitRun(
   const { jobs, mode } = await planOf(request, options);
   const input = runInput(request, mode, jobs, { now: Date.now() });
   if (planning) return jsonResponse(await runs.plan(input));
+  const trace = scopeOf(req)?.trace;
   const outcome = await runs.submit(input, {
     fingerprint: canonicalJson(request),
+    ...(trace && { trace }),
     ...(runId !== undefined && { runId }),
     ...(tags && { tags: [...new Set(tags)] }),
     ...(key !== undefined && { idempotencyKey: key }),
   });
   if (outcome.kind === "conflict") throw usedBefore(outcome.field, key, runId);
+  if (outcome.kind === "started") logStarted(req, runWorkflow.name, outcome.runId);
   const location = `${base}/${outcome.runId}`;
   return jsonResponse({ runId: outcome.runId }, { headers: { location } });
 }

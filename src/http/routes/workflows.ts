@@ -9,6 +9,7 @@ import type { ApiOptions } from "../app.ts";
 import { HttpProblem } from "../errors.ts";
 import { jsonResponse, readJsonObject } from "../json.ts";
 import { idempotencyKey, isRunId, waitSeconds } from "../parameters.ts";
+import { logStarted, scopeOf } from "../request-scope.ts";
 import { argumentsOf } from "../start-request.ts";
 
 /** Answers `GET` and `POST` of a workflow's path: describes, polls or starts it. */
@@ -91,6 +92,7 @@ async function start(
   const outcome = await engine.start({
     workflowId: entry.workflowId,
     args,
+    about: { ...scopeOf(req)?.trace },
     ...(key !== undefined && {
       idempotency: { key, fingerprint: canonicalJson([entry.name, body]) },
     }),
@@ -101,6 +103,7 @@ async function start(
       `Idempotency-Key "${key}" was used before with another workflow or body`,
     );
   }
+  if (outcome.kind === "started") logStarted(req, entry.name, outcome.runId);
   return jsonResponse(
     { runId: outcome.runId, orchestrator: entry.name, status: "started" },
     { headers: { location: `${url.pathname}?runId=${outcome.runId}` } },
