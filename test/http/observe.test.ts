@@ -58,7 +58,7 @@ beforeEach(() => {
       file: `workflows/${name}.ts`,
       line: 1,
       parameters: [],
-      accepts: "args",
+      accepts: "unknown",
     })),
     inputs: {},
   });

@@ -12,6 +12,8 @@ import { type InstalledWorld, installWorld } from "../../src/runtime/world.ts";
 import type { ResolvedWorld } from "../../src/types/config.ts";
 import type { RunEngine } from "../../src/types/engine.ts";
 
+const unobserved = { started: (): void => undefined, ended: (): void => undefined };
+
 const workflowId = "workflow//./workflows/a//a";
 
 const worlds: [string, ResolvedWorld][] = [
@@ -40,6 +42,7 @@ describe.each(worlds)("on %s", (_name, configured) => {
       configured,
       engine: { flow: idle, step: idle },
       ends,
+      observer: unobserved,
     });
     world = installed.world;
     engine = createEngine(installed.starts, ends, closing.signal);

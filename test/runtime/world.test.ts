@@ -6,6 +6,8 @@ import { createRunEnds } from "../../src/runtime/run-ends.ts";
 import type { World } from "../../src/runtime/engine-world.ts";
 import { installWorld } from "../../src/runtime/world.ts";
 
+const unobserved = { started: (): void => undefined, ended: (): void => undefined };
+
 let dir: string;
 let world: World;
 const ends = createRunEnds();
@@ -16,7 +18,7 @@ beforeAll(async () => {
   const unused = async (): Promise<Response> => new Response();
   const engine = { flow: unused, step: unused };
   const configured = { type: "target" as const, name: "local" };
-  world = installWorld({ dataDir: dir, configured, engine, ends }).world;
+  world = installWorld({ dataDir: dir, configured, engine, ends, observer: unobserved }).world;
   const { run } = await world.events.create(null, {
     eventType: "run_created",
     eventData: { deploymentId: "d", workflowName: "w", input: [] },
