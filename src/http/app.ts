@@ -64,13 +64,15 @@ export function createApi(options: ApiOptions): ApiHandler {
   return observed(answer, options.route, options.observability);
 }
 
-/** Keeps what nobody foresaw for the log, before h3 makes another response of the one that stands for it. */
+/** Keeps what nobody foresaw for the log: of an answer to `HEAD` h3 makes another response, without a body. */
 function noteFailures(app: H3): void {
-  app.use(async ({ req }, next) => {
-    const response = await next();
-    const failure = failureOf(response);
-    const scope = failure && scopeOf(req);
-    if (scope) scope.failure = failure;
-    return response;
+  app.use(({ req }, next) => {
+    if (req.method !== "HEAD") return next();
+    return Promise.resolve(next()).then((response) => {
+      const failure = failureOf(response);
+      const scope = failure && scopeOf(req);
+      if (scope) scope.failure = failure;
+      return response;
+    });
   });
 }

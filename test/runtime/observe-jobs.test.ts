@@ -85,12 +85,13 @@ const server = (id: string, region: string, capacity?: number): Server => ({
 });
 
 test("a job that waits for a server is counted with its age, until its attempt begins", async () => {
-  const first = gate();
+  const [first, second] = [gate(), gate()];
   const { shards, runId, scrape, calls } = await setup(
     [server("a", "eu", 1)],
     async ({ attempt, job }) => {
       expect(attempt).toBe(1);
       if (job.url?.endsWith("/1")) await first.opened;
+      else await second.opened;
     },
   );
   const jobs = planned("1", "2", "3").map((job) => ({ ...job, region: "eu" }));
@@ -103,6 +104,8 @@ test("a job that waits for a server is counted with its age, until its attempt b
   expect(age).toBeGreaterThanOrEqual(0.03);
   expect(age).toBeLessThan(10);
   first.open();
+  await until(async () => valueOf(await scrape(), "orchestrator_jobs_waiting") === 1);
+  second.open();
   expect((await reply).counts).toMatchObject({ completed: 3 });
   const after = await scrape();
   expect(valueOf(after, "orchestrator_jobs_waiting")).toBe(0);
