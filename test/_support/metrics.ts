@@ -64,8 +64,8 @@ export function lintMetrics(text: string): string[] {
       fault(isCounter ? "is a counter without _total" : "is no counter and ends with _total");
     }
     if (/_(?:bucket|count|sum)$/.test(name)) fault("ends with a reserved suffix");
-    if (name.split("_").some((part) => types.includes(part))) fault("has a type in its name");
-    const units = name.split("_").filter((part) => abbreviated.includes(part));
+    if (name.split("_").some((part) => types.has(part))) fault("has a type in its name");
+    const units = name.split("_").filter((part) => abbreviated.has(part));
     if (units.length > 0) fault(`has an abbreviated unit: ${units.join()}`);
     if (otherUnits.test(name)) fault("is not in base units");
     for (const { labels } of samples) {
@@ -78,8 +78,8 @@ export function lintMetrics(text: string): string[] {
   return faults;
 }
 
-const types = ["counter", "gauge", "histogram", "summary", "untyped"];
-const abbreviated = [
+const types: ReadonlySet<string> = new Set(["counter", "gauge", "histogram", "summary", "untyped"]);
+const abbreviated: ReadonlySet<string> = new Set([
   "s",
   "ms",
   "us",
@@ -94,7 +94,7 @@ const abbreviated = [
   "m",
   "h",
   "d",
-];
+]);
 const otherUnits =
   /_(?:milli|micro|nano)?(?:seconds?_?ago|minutes|hours|days|weeks|kilobytes|megabytes|gigabytes|bits|fahrenheit|milliseconds|microseconds|nanoseconds)(?:_|$)/;
 
