@@ -25,6 +25,11 @@ export {
   getDefaultRegistry,
   selectBestServerStep,
 } from "./runtime/workflows/steps.ts";
+export {
+  type AwaitCheckpointOptions,
+  awaitCheckpoint,
+  checkpoint,
+} from "./runtime/workflows/checkpoints.ts";
 export { type FanOutOptions, fanOut } from "./runtime/workflows/fan-out.ts";
 export type { LoadBalancerReference, RegistryReference } from "./runtime/workflows/references.ts";
 export type * from "./types/index.ts";

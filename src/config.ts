@@ -40,6 +40,8 @@ function resolveKeys(config: unknown, rootDir: string): OrchestratorOptions {
     "circuit",
     "execution",
     "world",
+    "service",
+    "shutdown",
   ];
   assertKnownKeys(user, known, "orchestrator");
   return {

@@ -47,6 +47,11 @@ const orchestrator: NitroModule = {
     plugins.push(runtimeFile("plugin"));
     handlers.push({ route: options.route, handler: runtimeFile("handler") });
     handlers.push({ route: `${options.route}/**`, handler: runtimeFile("handler") });
+    if (options.service !== false) {
+      for (const path of ["/runs", "/runs/**", "/health", "/ready", "/metrics"]) {
+        handlers.push({ route: options.service + path, handler: runtimeFile("handler") });
+      }
+    }
     const refreshRunners = options.runners ? addRunners(nitro, options.runners) : undefined;
     nitro.hooks.hook("build:before", async () => {
       const build = async (): Promise<void> => {
@@ -129,6 +134,7 @@ function mounted(options: OrchestratorOptions, baseURL: string): OrchestratorOpt
   return {
     ...options,
     route: base + options.route,
+    service: options.service === false ? false : base + options.service,
     runners: options.runners && { ...options.runners, route: base + options.runners.route },
   };
 }

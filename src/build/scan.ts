@@ -26,7 +26,7 @@ export interface ScanResult {
 }
 
 /** Names below which something of ours is served. */
-const taken: ReadonlySet<string> = new Set(["docs", "orchestrator", "run"]);
+const taken: ReadonlySet<string> = new Set(["docs", "orchestrator", "run", "runs"]);
 
 const SOURCE_EXTENSIONS = [".ts", ".mts", ".tsx", ".js", ".mjs", ".jsx"];
 

@@ -1,4 +1,5 @@
-import type { JobCounts, JobEntry, JournalEntry } from "../types/run.ts";
+import type { JobEntry, JournalEntry } from "../types/journal.ts";
+import type { JobCounts } from "../types/run.ts";
 import type { ShardOutcome } from "../types/shard.ts";
 import { type ErrorData, isOrchestratorError } from "./errors.ts";
 

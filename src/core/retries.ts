@@ -93,7 +93,7 @@ export function createRetries(options: RetriesOptions): RunJob {
     const key = job.url ?? jobId;
     const wanted: SelectOptions = { key, signal, region: job.region, patient: true, onWait };
     let server = await (given
-      ? placement.claim(given, { key, signal })
+      ? aside(() => placement.claim(given, { key, signal }))
       : firstServer(wanted, aside));
     for (;;) {
       const number = attempts.length + 1;

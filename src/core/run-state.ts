@@ -1,12 +1,5 @@
-import type {
-  FailurePolicy,
-  JobCounts,
-  JobEntry,
-  JournalEntry,
-  PlannedJob,
-  RunJob,
-  RunStateName,
-} from "../types/run.ts";
+import type { JobEntry, JournalEntry } from "../types/journal.ts";
+import type { FailurePolicy, JobCounts, PlannedJob, RunJob, RunStateName } from "../types/run.ts";
 import { sanitizeResults } from "./runner-result.ts";
 
 /** A run's jobs as its journal has them so far. */

@@ -11,6 +11,12 @@ export const runWorkflow: WorkflowEntry & { workflowId: string } = {
   accepts: "unknown",
 };
 
+/** The workflow of ours that tells a run's callback of its end. */
+export const callbackWorkflowId: string = "workflow//@runners/orchestrator//callback";
+
+/** Workflows of ours whose runs are nobody's but ours: they are not listed, and not found. */
+export const internalWorkflows: ReadonlySet<string> = new Set([callbackWorkflowId]);
+
 /** Words that stand in the place of a run's id in our paths, now or by design. */
 export const reservedRunIds: ReadonlySet<string> = new Set([
   ".",

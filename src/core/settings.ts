@@ -8,6 +8,7 @@ import type {
   ResolvedWorld,
   RetentionConfig,
   RunnersConfig,
+  ShutdownConfig,
 } from "../types/config.ts";
 import { OrchestratorError } from "./errors.ts";
 import { serversOfRegions } from "./server-config.ts";
@@ -22,6 +23,7 @@ export const defaults: {
   circuit: Required<CircuitConfig>;
   execution: Required<ExecutionConfig>;
   retention: Required<RetentionConfig>;
+  shutdown: Required<ShutdownConfig>;
 } = {
   pattern: ["workflows/**/*.ts", "src/workflows/**/*.ts"],
   route: "/api/orchestrator",
@@ -34,13 +36,23 @@ export const defaults: {
   circuit: { failures: 3, cooldown: 10_000 },
   execution: { attempts: 3, timeout: 300_000, wait: 60_000 },
   retention: { age: 30 * 24 * 60 * 60 * 1000, count: 10_000 },
+  shutdown: { timeout: 5000 },
 };
+
+/** The options that every host has. */
+type SharedOption = "circuit" | "execution" | "healthCheck" | "service" | "shutdown" | "world";
 
 /** The options that every host has, checked, with their defaults. */
 export function resolveShared(
-  user: Pick<OrchestratorConfig, "circuit" | "execution" | "healthCheck" | "world">,
-): Pick<OrchestratorOptions, "circuit" | "execution" | "healthCheck" | "world"> {
+  user: Pick<OrchestratorConfig, SharedOption>,
+): Pick<OrchestratorOptions, SharedOption> {
+  const { service = false } = user;
+  if (typeof service !== "boolean") {
+    throw invalid("orchestrator.service", "must be true or false", service);
+  }
   return {
+    service: service && "",
+    shutdown: positives(user.shutdown, defaults.shutdown, "orchestrator.shutdown"),
     healthCheck:
       user.healthCheck === false
         ? false

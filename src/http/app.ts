@@ -3,20 +3,31 @@ import type { RunEngine, RunService } from "../types/engine.ts";
 import type { Manifest } from "../types/manifest.ts";
 import type { LoadBalancerHandle, ServerRegistryHandle } from "../types/server.ts";
 import type { Observability } from "../types/observe.ts";
+import type { Callbacks, Readiness, WorkflowRuns } from "../types/service.ts";
 import { errorResponse, failureOf, HttpProblem } from "./errors.ts";
+import type { EventStreamOptions } from "./events.ts";
 import { observed } from "./observe.ts";
 import { scopeOf } from "./request-scope.ts";
 import { addDocsRoutes, type DocsRouteOptions } from "./routes/docs.ts";
-import { addOpsRoutes, type OpsOptions } from "./routes/ops.ts";
+import { addOpsRoutes } from "./routes/ops.ts";
 import { addRoutes } from "./routes/paths.ts";
 
 /** What the API is served from. */
 export interface ApiOptions {
   /** Where it is mounted, such as `/api/orchestrator`. */
   route: string;
+  /** The path below which the run service stands too, beside `route`; `""` for the root. */
+  service: string | false;
+  readiness: () => Readiness;
   engine: RunEngine;
   /** Runs over regions, of the workflow `run`. */
   runs: RunService;
+  /** Runs of every workflow. */
+  workflowRuns: WorkflowRuns;
+  /** Tells of runs' ends. */
+  callbacks: Callbacks;
+  /** What event streams need beside the runs. */
+  streams: Omit<EventStreamOptions, "runs">;
   manifest: () => Promise<Manifest>;
   /** The runners of this process, for the documentation. */
   runners?: DocsRouteOptions["runners"];
@@ -24,12 +35,12 @@ export interface ApiOptions {
   injected: { registry: ServerRegistryHandle; loadBalancer: LoadBalancerHandle };
   /** Whom requests are told to. Without it only what nobody foresaw is, on stderr. */
   observability?: Observability;
-  readiness?: OpsOptions["readiness"];
 }
 
 /** A browser says where a request comes from: a page of somebody else's must not start runs. */
 function assertSameSite({ method, headers }: Request): void {
-  if (method !== "POST" || headers.get("sec-fetch-site") !== "cross-site") return;
+  if ((method !== "POST" && method !== "DELETE") || headers.get("sec-fetch-site") !== "cross-site")
+    return;
   throw new HttpProblem(403, "Forbidden: a page of another site sent this request");
 }
 
@@ -49,7 +60,7 @@ export type ApiHandler = (request: Request) => Promise<Response>;
 export function createApi(options: ApiOptions): ApiHandler {
   const app = new H3({ silent: true });
   noteFailures(app);
-  addOpsRoutes(app, options.route, options);
+  addOpsRoutes(app, options);
   addDocsRoutes(app, options);
   addRoutes(app, options);
   const answer: ApiHandler = async (request) => {
@@ -61,7 +72,7 @@ export function createApi(options: ApiOptions): ApiHandler {
       return errorResponse(error);
     }
   };
-  return observed(answer, options.route, options.observability);
+  return observed(answer, options, options.observability);
 }
 
 /** Keeps what nobody foresaw for the log: of an answer to `HEAD` h3 makes another response, without a body. */

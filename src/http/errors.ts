@@ -25,7 +25,7 @@ export class HttpProblem extends Error {
 
 /** The answer to whatever was thrown: what nobody foresaw is kept for the log, and tells a caller nothing of our insides. */
 export function errorResponse(error: unknown): Response {
-  const problem = problemOf(error);
+  const problem = invalidPlan(error) ?? problemOf(error);
   if (problem) {
     return Response.json(problem.body, { status: problem.status, headers: problem.headers });
   }

@@ -3,7 +3,7 @@ import type { Observability, Span } from "../types/observe.ts";
 import type { ApiHandler } from "./app.ts";
 import { failureOf } from "./errors.ts";
 import { openScope, type RequestScope } from "./request-scope.ts";
-import { methodLabel, routeLabel } from "./route-label.ts";
+import { methodLabel, type Mount, routeLabel } from "./route-label.ts";
 
 /** Characters of a path in the log at most. */
 const MAX_PATH = 512;
@@ -14,7 +14,7 @@ const MAX_PATH = 512;
  */
 export function observed(
   handler: ApiHandler,
-  route: string,
+  mount: Mount,
   observability: Observability = unobserved,
 ): ApiHandler {
   const { log, tracing } = observability;
@@ -22,7 +22,7 @@ export function observed(
     const begin = performance.now();
     const { method, headers } = request;
     const path = pathOf(request.url);
-    const label = routeLabel(route, path);
+    const label = routeLabel(path, mount);
     const span = startSpan(request, path, label);
     const scope = createScope(requestId(headers), span);
     openScope(request, scope);

@@ -24,6 +24,6 @@ export function scopeOf(request: Request): RequestScope | undefined {
 }
 
 /** Writes down that a request has started a run. */
-export function logStarted(request: Request, workflow: string, runId: string): void {
-  scopeOf(request)?.log.info({ run_id: runId, workflow }, "run submitted");
+export function logStarted(scope: RequestScope | undefined, workflow: string, runId: string): void {
+  scope?.log.info({ run_id: runId, workflow }, "run submitted");
 }

@@ -1,26 +1,48 @@
+/** Where the API is, and the run service beside it. */
+export interface Mount {
+  route: string;
+  service: string | false;
+}
+
+/** Patterns of the paths of the run service. */
+const servicePatterns = [
+  "/health",
+  "/metrics",
+  "/ready",
+  "/runs",
+  "/runs/:id",
+  "/runs/:id/checkpoints",
+  "/runs/:id/events",
+  "/runs/:id/events/token",
+].map(compile);
+
 /** Patterns of the paths below the API's route, the literal ones first. */
 const patterns = [
   "",
   "/docs",
-  "/health",
-  "/metrics",
   "/orchestrator",
   "/plan",
-  "/ready",
   "/run",
-  "/runs",
   "/spec.json",
   "/:name",
   "/orchestrator/:id",
   "/run/:id",
-  "/runs/:id",
   "/:id/status",
   "/orchestrator/:id/status",
   "/run/:id/status",
-  "/runs/:id/checkpoints",
-  "/runs/:id/events",
-  "/runs/:id/events/token",
-].map((pattern) => ({ pattern, segments: pattern.split("/") }));
+].map(compile);
+
+/** A pattern and its segments. */
+interface Pattern {
+  pattern: string;
+  segments: readonly string[];
+}
+
+function compile(pattern: string): Pattern {
+  return { pattern, segments: pattern.split("/") };
+}
+
+const apiPatterns = [...servicePatterns, ...patterns];
 
 /** What stands for every path that no pattern has. */
 const unmatched = "unmatched";
@@ -36,12 +58,18 @@ const methods: ReadonlySet<string> = new Set([
 ]);
 
 /** The pattern of a request's path, of which there are few, whatever is asked for. */
-export function routeLabel(route: string, path: string): string {
-  if (!path.startsWith(route)) return unmatched;
-  const segments = path.slice(route.length).replace(/\/$/, "").split("/");
-  if (segments[0] !== "") return unmatched;
-  const match = patterns.find((candidate) => matches(candidate.segments, segments));
-  return match ? route + match.pattern || "/" : unmatched;
+export function routeLabel(path: string, { route, service }: Mount): string {
+  const below = find(path, route, apiPatterns);
+  if (below !== undefined || service === false) return below ?? unmatched;
+  return find(path, service, servicePatterns) ?? unmatched;
+}
+
+function find(path: string, base: string, candidates: readonly Pattern[]): string | undefined {
+  if (!path.startsWith(base)) return undefined;
+  const segments = path.slice(base.length).replace(/\/$/, "").split("/");
+  if (segments[0] !== "") return undefined;
+  const match = candidates.find((candidate) => matches(candidate.segments, segments));
+  return match && (base + match.pattern || "/");
 }
 
 /** A method's name; one word for all that nobody uses. */

@@ -63,18 +63,32 @@ export function parseRunRequest(
   return { request: { ...request, ...(mode && { mode }) }, planning: toPlan };
 }
 
+const filterNames = [
+  "workflow",
+  "state",
+  "tag",
+  "owner",
+  "since",
+  "until",
+  "limit",
+  "cursor",
+] as const;
+
 /**
- * Which runs a query asks for: `?workflow=&state=&tag=&limit=&cursor=`.
+ * Which runs a query asks for: `?workflow=&state=&tag=&owner=&since=&until=&limit=&cursor=`.
  *
  * @throws HttpProblem 400, whose message names the parameter
  */
 export function parseRunFilter(query: URLSearchParams): RunFilter {
-  const known = ["workflow", "state", "tag", "limit", "cursor"];
   for (const name of query.keys()) {
-    if (!known.includes(name)) throw badField(shorten(name), `is not one of ${known.join(", ")}`);
+    if (!(filterNames as readonly string[]).includes(name)) {
+      throw badField(shorten(name), `is not one of ${filterNames.join(", ")}`);
+    }
     if (query.getAll(name).length > 1) throw badField(name, "can be given once");
   }
-  const [workflow, state, tag, limit, cursor] = known.map((name) => query.get(name) ?? undefined);
+  const [workflow, state, tag, owner, since, until, limit, cursor] = filterNames.map(
+    (name) => query.get(name) ?? undefined,
+  );
   if (state !== undefined && !runStateSchema.safeParse(state).success) {
     const states = "queued, running, completed, failed, timed_out, cancelled";
     throw badField("state", `must be one of ${states} (got "${shorten(state)}")`);
@@ -89,9 +103,21 @@ export function parseRunFilter(query: URLSearchParams): RunFilter {
     ...(workflow !== undefined && { workflow }),
     ...(state !== undefined && { state: state as RunStateName }),
     ...(tag !== undefined && { tag }),
+    ...(owner !== undefined && { owner }),
+    ...(since !== undefined && { since: timeOf("since", since) }),
+    ...(until !== undefined && { until: timeOf("until", until) }),
     ...(limit !== undefined && { limit: Number(limit) }),
     ...(cursor !== undefined && { cursor }),
   };
+}
+
+/** Epoch milliseconds, of a text that says them or an ISO time. */
+function timeOf(field: string, text: string): number {
+  const isTime = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d))?$/;
+  const time = /^\d{1,15}$/.test(text) ? Number(text) : isTime.test(text) ? Date.parse(text) : NaN;
+  if (!Number.isNaN(time)) return time;
+  const expected = "an ISO time such as 2026-11-20T09:00:00Z, or milliseconds since 1970";
+  throw badField(field, `must be ${expected} (got "${shorten(text)}")`);
 }
 
 /** Before anything looks at the entries: a megabyte of wrong ones is half a million issues. */
@@ -120,7 +146,7 @@ function modeOfQuery(text: string | null): RunRequest["mode"] {
 }
 
 /** A 400 with the issues, whose message says the first of them with their fields. */
-function refusalOf(raw: readonly RawIssue[]): HttpProblem {
+export function refusalOf(raw: readonly RawIssue[]): HttpProblem {
   const issues = raw.slice(0, issueLimit).flatMap(toIssues).slice(0, issueLimit);
   const said = issues.slice(0, 3).map(({ path, message }) => `${fieldOf(path)} ${message}`);
   const more = raw.length > said.length ? "; …" : "";
@@ -144,7 +170,7 @@ function fieldOf(path: ValidationIssue["path"]): string {
 }
 
 /** What is said after the field's name; undefined where the schema has a wording of its own. */
-function wordingOf(issue: RawIssue): string | undefined {
+export function wordingOf(issue: RawIssue): string | undefined {
   switch (issue.code) {
     case "unrecognized_keys":
       return "is not expected";

@@ -1,5 +1,6 @@
 import { createDispatcher } from "../core/dispatch.ts";
 import { startHealthCheck, type HealthCheck } from "../core/health-check.ts";
+import { OrchestratorError } from "../core/errors.ts";
 import { createLeases } from "../core/leases.ts";
 import { previewServers } from "../core/preview.ts";
 import { createHttpExecutor, createHttpProbe } from "../executors/http.ts";
@@ -7,14 +8,16 @@ import { type ApiHandler, createApi } from "../http/app.ts";
 import { closeBrowser } from "../runner/browser.ts";
 import type { LoadBalancerModule, OrchestratorOptions, RegistryModule } from "../types/config.ts";
 import type { Manifest } from "../types/manifest.ts";
-import type { Readiness } from "../types/observe.ts";
+import type { Readiness } from "../types/service.ts";
 import type { EngineHandlers } from "./engine-world.ts";
 import { createEngine, isRunId, readEnded } from "./engine.ts";
+import { createCheckpoints } from "./checkpoints.ts";
 import { createObservability } from "./observability.ts";
 import { createDurations } from "./durations.ts";
+import { createInFlight } from "./in-flight.ts";
 import { createJournals, noJournals } from "./journal.ts";
 import { createLocalMode } from "./local-mode.ts";
-import { createRunEnds, watchEnd } from "./run-ends.ts";
+import { createRunWatchers, watchEnd } from "./run-watchers.ts";
 import { createRunLists } from "./run-lists.ts";
 import { createRunService } from "./run-service.ts";
 import { createRunViews } from "./run-views.ts";
@@ -23,6 +26,7 @@ import { createShards } from "./shards.ts";
 import { getDefaultLoadBalancer, getDefaultRegistry } from "./workflows/steps.ts";
 import { installSteps } from "./workflows/implementations.ts";
 import { type InstalledWorld, installWorld } from "./world.ts";
+import { createWorkflowRuns } from "./workflow-runs.ts";
 
 /** A server's API and its life. */
 export interface OrchestratorContext {
@@ -31,17 +35,19 @@ export interface OrchestratorContext {
   handlerAt(route: string): ApiHandler;
   /** Starts the World and takes up the runs that a crash left; rejects if it cannot. */
   start(): Promise<void>;
-  /** Answers all who wait for a run's end, so that they do not hold up the server's own. */
-  stopWaiting(): void;
+  readiness(): Readiness;
+  /**
+   * Answers all who wait for a run's end, begins no job any more, and resolves when those in flight have ended
+   * or are handed back to the next start.
+   */
+  drain(): Promise<void>;
+  /** Drains and closes the World. */
   close(): Promise<void>;
 }
 
 /** What a server is made of. */
 export interface CompositionParts {
-  options: Pick<
-    OrchestratorOptions,
-    "circuit" | "execution" | "healthCheck" | "loadBalancer" | "registry" | "route" | "world"
-  >;
+  options: Omit<OrchestratorOptions, "pattern" | "runners">;
   /** The user's own modules that the options name. */
   modules: { registry?: RegistryModule; loadBalancer?: LoadBalancerModule };
   manifest: () => Promise<Manifest>;
@@ -56,31 +62,35 @@ export interface CompositionParts {
 /** Puts a server together; nothing runs before it is started. */
 export function compose(parts: CompositionParts): OrchestratorContext {
   const { options, manifest, env } = parts;
-  const ends = createRunEnds();
+  const ends = createRunWatchers();
+  const news = createRunWatchers();
   const world = (): InstalledWorld["world"] => installed.world;
   const observability = createObservability({
     env,
-    service: false,
+    service: options.service !== false,
     world,
     manifest,
     starts: () => installed.starts,
   });
-  const { jobs, runs: observedRuns } = observability;
+  const { jobs, http } = observability;
   const installed: InstalledWorld = installWorld({
     dataDir: parts.dataDir,
     configured: options.world,
     engine: parts.engine,
     ends,
-    observer: observedRuns,
+    news,
+    observer: observability.runs,
   });
   const closing = new AbortController();
   const engine = createEngine(installed.starts, ends, closing.signal);
-  const journals = createJournals(world);
+  const journals = createJournals(world, news.notify);
+  const checkpoints = createCheckpoints(world, journals);
   const views = createRunViews(world, journals);
   const local = createLocalMode(parts.runners);
   const leases = createLeases();
+  const inFlight = createInFlight();
+  let started = false;
   let health: HealthCheck | undefined;
-  let readiness: Readiness = { ready: false, reason: "starting" };
   let servers: Parameters<typeof previewServers>[1] | undefined;
 
   async function start(): Promise<void> {
@@ -102,6 +112,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
       runners: { remote: jobs.remote(dispatcher.dispatch), local: jobs.local(local.run) },
       onJobEnd: jobs.ended,
       durations: createDurations(),
+      inFlight,
       input: views.input,
       alone: installed.exclusive,
       onRunEnd: (runId: string, callback: () => void) =>
@@ -109,7 +120,9 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     };
     installSteps({
       dispatcher: jobs.alone(dispatcher),
+      inFlight,
       shards: createShards({ ...shardParts, journals }),
+      checkpoints,
       looseShards: createShards({
         ...shardParts,
         journals: noJournals,
@@ -121,43 +134,74 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     if (options.healthCheck) {
       health = startHealthCheck({ registry, probe: createHttpProbe(), ...options.healthCheck });
     }
-    const { openRuns } = installed;
-    await observability.start({ registry, ...(openRuns && { openRuns }) });
+    await observability.start(registry, installed.openRuns);
     // Last, since recovered runs call the steps at once.
     await installed.start();
-    readiness = { ready: true };
+    await checkpoints.recover();
+    started = true;
   }
 
+  function readiness(): Readiness {
+    if (closing.signal.aborted)
+      return { ready: false, reason: "The orchestrator is shutting down" };
+    return started ? { ready: true } : { ready: false, reason: "The orchestrator is starting" };
+  }
+
+  function drain(): Promise<void> {
+    closing.abort();
+    return inFlight.drain(options.shutdown.timeout);
+  }
+
+  const lists = createRunLists(installed.findRuns, manifest);
   const runs = createRunService({
     world,
     engine,
     starts: installed.starts,
     views,
-    lists: createRunLists(world, manifest),
     preview: async (mode, jobs) =>
       mode === "local" ? local.preview(jobs) : previewServers(jobs, servers!),
   });
+  const workflowRuns = createWorkflowRuns({
+    world,
+    starts: installed.starts,
+    lists,
+    manifest,
+    journals,
+    news,
+    checkpoints,
+    regional: runs,
+    exclusive: installed.exclusive,
+  });
   const injected = { registry: getDefaultRegistry(), loadBalancer: getDefaultLoadBalancer() };
+  const { service } = options;
   const handlerAt = (route: string): ApiHandler =>
     createApi({
       route,
+      service,
+      readiness,
       engine,
       runs,
+      workflowRuns,
+      callbacks: {
+        assertAllowed() {
+          throw new OrchestratorError("INPUT_VALIDATION_FAILED", "callback is not served yet");
+        },
+        register: async () => undefined,
+      },
+      streams: { closing: closing.signal, open: http.eventStreams },
       manifest,
       runners: local.runners,
       injected,
-      observability: observability.http,
-      readiness: () => readiness,
+      observability: http,
     });
   return {
     handler: handlerAt(options.route),
     handlerAt,
     start,
-    stopWaiting() {
-      readiness = { ready: false, reason: "draining" };
-      closing.abort();
-    },
+    readiness,
+    drain,
     async close() {
+      await drain();
       health?.stop();
       await installed.close();
       await closeBrowser();

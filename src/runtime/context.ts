@@ -4,6 +4,7 @@ import { flow, step } from "#orchestrator/virtual/engine";
 import { runners } from "#orchestrator/virtual/runners";
 import { resolve } from "pathe";
 import { compose, type OrchestratorContext } from "./compose.ts";
+import { onceReady } from "./early.ts";
 import { manifestLoader } from "./manifest.ts";
 
 /** What one app's server is made of. */
@@ -31,5 +32,11 @@ export function createContext(): AppContext {
     if (manifest.file === undefined) await loadManifest();
     await start();
   })();
-  return { ...context, ready };
+  const { route, service } = options;
+  return {
+    ...context,
+    ready,
+    handler: onceReady(context.handler, ready, { route, service }),
+    handlerAt: (route) => onceReady(context.handlerAt(route), ready, { route, service }),
+  };
 }

@@ -3,7 +3,7 @@ import { getRun } from "workflow/api";
 import { getWorld } from "workflow/runtime";
 import type { RunEngine, RunRecord } from "../types/engine.ts";
 import { readStored, stateOfStatus, type World } from "./engine-world.ts";
-import type { RunEnds } from "./run-ends.ts";
+import type { RunWatchers } from "./run-watchers.ts";
 import type { Starts } from "./starts.ts";
 
 /** How often a run is read anew while somebody waits, for an end that another process brought about. */
@@ -14,7 +14,7 @@ const REREAD_MS = 1000;
  *
  * @param closing ends every wait, when the process is to end
  */
-export function createEngine(starts: Starts, ends: RunEnds, closing: AbortSignal): RunEngine {
+export function createEngine(starts: Starts, ends: RunWatchers, closing: AbortSignal): RunEngine {
   async function wait(
     runId: string,
     ms: number,
@@ -71,7 +71,7 @@ async function readRun(runId: string): Promise<RunRecord | undefined> {
 
 function listen(
   runId: string,
-  ends: RunEnds,
+  ends: RunWatchers,
   signal: AbortSignal | undefined,
 ): { stop: () => void; within: (ms: number) => Promise<void> } {
   let wake: () => void = () => undefined;

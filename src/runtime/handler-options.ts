@@ -22,10 +22,7 @@ import type { OrchestratorHandlerOptions } from "../types/handler.ts";
 
 /** Options of `createOrchestratorHandler` as resolved. */
 export interface HandlerSettings {
-  options: Pick<
-    OrchestratorOptions,
-    "circuit" | "execution" | "healthCheck" | "loadBalancer" | "registry" | "route" | "world"
-  >;
+  options: Omit<OrchestratorOptions, "pattern" | "runners">;
   modules: { registry?: RegistryModule; loadBalancer?: LoadBalancerModule };
   runners: { exports: Record<string, unknown>; timeout: number };
   dataDir: string | undefined;
@@ -41,6 +38,8 @@ const known = [
   "circuit",
   "execution",
   "world",
+  "service",
+  "shutdown",
   "dataDir",
 ];
 

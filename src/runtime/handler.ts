@@ -1,9 +1,7 @@
 import type { H3Event } from "nitro";
 import { useContext } from "./app.ts";
 
-/** Serves the API once the World has started. */
-export default async function handler({ req }: H3Event): Promise<Response> {
-  const { ready, handler } = useContext();
-  await ready;
-  return handler(req);
+/** Serves the API of the app. */
+export default function handler({ req }: H3Event): Promise<Response> {
+  return useContext().handler(req);
 }

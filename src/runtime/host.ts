@@ -1,13 +1,15 @@
 import { useContext } from "#orchestrator/virtual/app";
 import { OrchestratorError } from "../core/errors.ts";
+import { requestId, withRequestId } from "../http/observe.ts";
 import type {
   HandlerInput,
   OrchestratorHandler,
   OrchestratorHandlerOptions,
 } from "../types/handler.ts";
+import type { Readiness } from "../types/service.ts";
 import type { AppContext } from "./context.ts";
 import type { OrchestratorContext } from "./compose.ts";
-import { requestId, withRequestId } from "../http/observe.ts";
+import { createEarlyApi } from "./early.ts";
 import { resolveHandlerOptions, routeOf } from "./handler-options.ts";
 import { joinServer } from "./process-server.ts";
 
@@ -36,11 +38,7 @@ function handlerOfApp(
     );
   }
   const api = apiAt(route);
-  const handler = async (input: HandlerInput): Promise<Response> => {
-    const context = useContext();
-    await context.ready;
-    return api(context)(requestOf(input));
-  };
+  const handler = (input: HandlerInput): Promise<Response> => api(useContext())(requestOf(input));
   return withLife(
     handler,
     () => useContext().ready,
@@ -51,12 +49,20 @@ function handlerOfApp(
 function handlerOfProcess(options: OrchestratorHandlerOptions): OrchestratorHandler {
   const settings = resolveHandlerOptions(options);
   const server = joinServer(settings);
-  const api = apiAt(settings.options.route);
+  const { route, service } = settings.options;
+  const api = apiAt(route);
   let closed = false;
+  const readiness = (): Readiness =>
+    closed ? { ready: false, reason: "The orchestrator has been closed" } : server.readiness();
+  const early = createEarlyApi({ route, service, readiness });
   const handler = async (input: HandlerInput): Promise<Response> => {
     const request = requestOf(input);
+    // Operators are told at once, whatever there is.
+    const current = closed ? undefined : server.current();
+    const told = current ? undefined : early(request);
+    if (told) return told;
     if (closed) return unavailable(request, "The orchestrator has been closed");
-    const context = await server.context();
+    const context = current ?? (await server.context());
     if (!context) return unavailable(request, "The orchestrator cannot start; its log says why");
     return api(context)(request);
   };

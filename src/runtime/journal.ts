@@ -1,4 +1,4 @@
-import type { JournalEntry } from "../types/run.ts";
+import type { JournalEntry } from "../types/journal.ts";
 import type { World } from "./engine-world.ts";
 
 /** A place in a journal. */
@@ -19,14 +19,24 @@ export interface Journals {
    * Everything after the cursor, oldest first, and the cursor after it. Where another process had stored
    * an entry before what was read already, it is `anew`: everything there is.
    */
-  read(
-    runId: string,
-    cursor?: JournalCursor,
-  ): Promise<{ entries: JournalEntry[]; cursor: JournalCursor; anew?: boolean }>;
+  read(runId: string, cursor?: JournalCursor): Promise<JournalPage>;
+  /** The same in pages of at most `limit` chunks, so that a long journal is never in memory as a whole. */
+  pages(runId: string, cursor?: JournalCursor, limit?: number): AsyncIterable<JournalPage>;
+}
+
+/** Entries of a journal, and the place behind them. */
+export interface JournalPage {
+  entries: JournalEntry[];
+  cursor: JournalCursor;
+  /** Whether the entries begin at the journal's start though the cursor did not. */
+  anew?: boolean;
 }
 
 /** Chunks that are read at a time. */
 const PAGE = 100;
+
+/** Characters of a chunk; beyond them a batch of entries goes into several. */
+const CHUNK = 131_072;
 
 /** A journal's entries that wait for the write under way; they are stored together. */
 interface Batch {
@@ -34,14 +44,22 @@ interface Batch {
   stored: Promise<void>;
 }
 
-/** Journals kept as one stream a run, each chunk of which holds lines of JSON. */
-export function createJournals(world: () => World): Journals {
+/**
+ * Journals kept as one stream a run, each chunk of which holds lines of JSON.
+ *
+ * @param onAppend told of each run whose journal has grown
+ */
+export function createJournals(
+  world: () => World,
+  onAppend: (runId: string) => void = () => undefined,
+): Journals {
   const writing = new Map<string, { current: Promise<void>; next?: Batch }>();
 
-  function write(runId: string, lines: readonly string[]): Promise<void> {
-    return Promise.resolve(
-      world().writeToStream(streamName(runId), runId, `${lines.join("\n")}\n`),
-    );
+  async function write(runId: string, lines: readonly string[]): Promise<void> {
+    for (const chunk of chunksOf(lines)) {
+      await world().writeToStream(streamName(runId), runId, chunk);
+    }
+    onAppend(runId);
   }
 
   function append(runId: string, entries: readonly JournalEntry[]): Promise<void> {
@@ -79,43 +97,77 @@ export function createJournals(world: () => World): Journals {
     current.then(done, done);
   }
 
-  const journals: Journals = {
-    append,
-    async read(runId, cursor = { seen: 0 }) {
-      const entries: JournalEntry[] = [];
-      let { page, seen, last } = cursor;
-      for (;;) {
-        // A World has no cursor for the end of what there is: what was read last is read again, and only if
-        // there is more behind it, that is gone on to.
-        const options = { limit: seen || PAGE, ...(page !== undefined && { cursor: page }) };
-        const chunks = await world().getStreamChunks(streamName(runId), runId, options);
-        if (seen > 0 && last && !equal(last, chunks.data[seen - 1]?.data)) {
-          return { ...(await journals.read(runId)), anew: true };
-        }
-        for (const { data } of chunks.data.slice(seen)) {
-          for (const entry of parse(data)) entries.push(entry);
-        }
-        seen = chunks.data.length;
-        last = chunks.data.at(-1)?.data;
-        if (!chunks.hasMore || !chunks.cursor) {
-          return {
-            entries,
-            cursor: { seen, ...(page !== undefined && { page }), ...(last && { last }) },
-          };
-        }
-        page = chunks.cursor;
+  async function* pages(
+    runId: string,
+    cursor: JournalCursor = { seen: 0 },
+    size: number = PAGE,
+  ): AsyncGenerator<JournalPage> {
+    let { page, seen, last } = cursor;
+    let anew = false;
+    for (;;) {
+      // A World has no cursor for the end of what there is: what was read last is read again, and only if
+      // there is more behind it, that is gone on to.
+      const options = { limit: seen || size, ...(page !== undefined && { cursor: page }) };
+      const chunks = await world().getStreamChunks(streamName(runId), runId, options);
+      if (seen > 0 && last && !equal(last, chunks.data[seen - 1]?.data)) {
+        page = undefined;
         seen = 0;
+        last = undefined;
+        anew = true;
+        continue;
       }
+      const entries = chunks.data.slice(seen).flatMap(({ data }) => parse(data));
+      seen = chunks.data.length;
+      last = chunks.data.at(-1)?.data;
+      yield {
+        entries,
+        cursor: { seen, ...(page !== undefined && { page }), ...(last && { last }) },
+        ...(anew && { anew }),
+      };
+      if (!chunks.hasMore || !chunks.cursor) return;
+      page = chunks.cursor;
+      seen = 0;
+      anew = false;
+    }
+  }
+
+  return {
+    append,
+    pages,
+    async read(runId, cursor = { seen: 0 }) {
+      const all: JournalPage = { entries: [], cursor };
+      for await (const page of pages(runId, cursor)) {
+        if (page.anew) all.anew = true;
+        all.cursor = page.cursor;
+        for (const entry of page.entries) all.entries.push(entry);
+      }
+      return all;
     },
   };
-  return journals;
 }
 
 /** For jobs of no run: nothing is kept. */
 export const noJournals: Journals = {
   append: () => Promise.resolve(),
   read: () => Promise.resolve({ entries: [], cursor: { seen: 0 } }),
+  async *pages() {
+    yield { entries: [], cursor: { seen: 0 } };
+  },
 };
+
+/** Lines as chunks of a bounded size; an entry is never cut. */
+function chunksOf(lines: readonly string[]): string[] {
+  const chunks: string[] = [];
+  let chunk = "";
+  for (const line of lines) {
+    if (chunk !== "" && chunk.length + line.length > CHUNK) {
+      chunks.push(chunk);
+      chunk = "";
+    }
+    chunk += `${line}\n`;
+  }
+  return [...chunks, chunk];
+}
 
 /** The engine names streams so, with the part of the run's id that is its own. */
 function streamName(runId: string): string {

@@ -31,10 +31,10 @@ export interface ServerObservability {
    *
    * @throws OrchestratorError `CONFIG_INVALID`, naming the variable
    */
-  start(parts: {
-    registry: ServerRegistry;
-    openRuns?: () => Partial<Record<RunStateName, number>>;
-  }): Promise<void>;
+  start(
+    registry: ServerRegistry,
+    openRuns?: () => Partial<Record<RunStateName, number>>,
+  ): Promise<void>;
 }
 
 /** Puts the log, the metrics and the traces of one server together. */
@@ -56,7 +56,7 @@ export function createObservability(options: ObservabilityOptions): ServerObserv
     },
     jobs,
     runs,
-    async start({ registry, openRuns }) {
+    async start(registry, openRuns) {
       log.level = logLevel(options.env, options.service);
       await tracing.load();
       const servers = async (): ReturnType<ServerRegistry["list"]> => {

@@ -1,11 +1,10 @@
-import { runWorkflow } from "../core/run-workflow.ts";
+import { internalWorkflows, runWorkflow } from "../core/run-workflow.ts";
 import type { Manifest } from "../types/manifest.ts";
 import type { Log } from "../types/observe.ts";
-import type { RunStateName } from "../types/run.ts";
-import { readStored, stateOfStatus, type StoredRun, type World } from "./engine-world.ts";
+import { readStored, type World } from "./engine-world.ts";
 import { otherLabel } from "./labels.ts";
 import type { Metrics } from "./metrics.ts";
-import { outputOf } from "./run-views.ts";
+import { stateOf, workflowNames } from "./run-info.ts";
 import { aboutOf } from "./starts.ts";
 
 /** What runs are watched with. */
@@ -30,15 +29,16 @@ export function observeRuns({ world, manifest, metrics, log }: ObserveRunsOption
   const told = new Set<string>();
 
   async function nameOf(workflowId: string): Promise<string> {
-    if (workflowId === runWorkflow.workflowId) return runWorkflow.name;
-    const { workflows } = await manifest();
-    return workflows.find((entry) => entry.workflowId === workflowId)?.name ?? otherLabel;
+    const name = workflowNames(await manifest()).nameOf(workflowId);
+    return name === workflowId ? otherLabel : name;
   }
 
   async function tellEnd(runId: string): Promise<void> {
     const run = await readStored(world(), runId, { resolveData: "none" });
-    if (!run) return;
-    const state = await stateOf(run);
+    if (!run || internalWorkflows.has(run.workflowName)) return;
+    const ours = run.workflowName === runWorkflow.workflowId;
+    // What a run over regions comes to is in its output; that of others may be large.
+    const state = stateOf((ours && (await readStored(world(), runId))) || run);
     const workflow = await nameOf(run.workflowName);
     metrics.runEnded(workflow, state);
     const { createdAt, completedAt = new Date() } = run;
@@ -53,15 +53,9 @@ export function observeRuns({ world, manifest, metrics, log }: ObserveRunsOption
     );
   }
 
-  /** A run over regions says itself what its jobs came to. */
-  async function stateOf(run: StoredRun): Promise<RunStateName> {
-    const ours = run.workflowName === runWorkflow.workflowId && run.status === "completed";
-    const whole = ours ? await readStored(world(), run.runId) : undefined;
-    return (whole && outputOf(whole)?.state) ?? stateOfStatus[run.status];
-  }
-
   return {
     started(workflowId) {
+      if (internalWorkflows.has(workflowId)) return;
       nameOf(workflowId).then(metrics.runStarted, () => metrics.runStarted(otherLabel));
     },
     ended(runId) {

@@ -1,15 +1,15 @@
 import { definePlugin } from "nitro";
 import type { NitroAppPlugin } from "nitro/types";
 import { useContext } from "./app.ts";
-import { onEndSignal } from "./signals.ts";
+import { onEndSignalOfNitro } from "./signals.ts";
 
 /** How long a World may take to close before the process goes all the same. */
 const CLOSE_MS = 2000;
 
 const plugin: NitroAppPlugin = definePlugin((nitroApp) => {
-  const { ready, stopWaiting, close } = useContext();
+  const { ready, drain, close } = useContext();
   // The server closes its connections first, and only then calls the hook below.
-  onEndSignal(stopWaiting);
+  onEndSignalOfNitro(() => void drain());
   ready.catch((error: unknown) => {
     const message = error instanceof Error ? error.message : String(error);
     // Errors of the World carry the prefix themselves, since others may print them.
@@ -17,6 +17,7 @@ const plugin: NitroAppPlugin = definePlugin((nitroApp) => {
     process.exit(1);
   });
   nitroApp.hooks.hook("close", async () => {
+    await drain();
     // Sleeping runs hold timers and sockets that would keep the process alive for as long as they sleep.
     setTimeout(() => process.exit(0), CLOSE_MS).unref();
     await close();

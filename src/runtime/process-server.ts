@@ -1,5 +1,6 @@
 import { idleSleep } from "../core/sleep.ts";
 import { standIn } from "../core/world-stand-in.ts";
+import type { Readiness } from "../types/service.ts";
 import type { OrchestratorContext } from "./compose.ts";
 import type { HandlerSettings } from "./handler-options.ts";
 
@@ -9,6 +10,9 @@ export interface ProcessServer {
   ready: Promise<void>;
   /** What serves requests now, once the attempt under way has ended; nothing where it failed. */
   context(): Promise<OrchestratorContext | undefined>;
+  /** What serves requests at this moment. */
+  current(): OrchestratorContext | undefined;
+  readiness(): Readiness;
   /** Gives it up; the last who has it closes it. */
   release(): Promise<void>;
 }
@@ -51,6 +55,8 @@ export function joinServer(settings: HandlerSettings): ProcessServer {
     },
     // Whichever is there now: what took its place answers for it too.
     context: () => (slots[slot] ?? shared).context(),
+    current: () => (slots[slot] ?? shared).current(),
+    readiness: () => (slots[slot] ?? shared).readiness(),
     async release() {
       if (!released) shared.users--;
       released = true;
@@ -82,7 +88,7 @@ function isData(value: unknown): value is Record<string, unknown> {
 function startServer(
   settings: HandlerSettings,
   before: Promise<void> | undefined,
-): Pick<Shared, "close" | "context" | "ready"> {
+): Omit<Shared, "settings" | "users"> {
   const closing = new AbortController();
   let started: OrchestratorContext | undefined;
   let failure = "";
@@ -90,11 +96,11 @@ function startServer(
   async function attempt(): Promise<void> {
     let context: OrchestratorContext | undefined;
     try {
-      context = await load(settings);
+      context = await loadServer(settings);
       await context.start();
       started = context;
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = reasonOf(error);
       if (reason !== failure) {
         console.error(`[orchestrator] cannot start: ${reason}\n(trying again every 5 s)`);
       }
@@ -112,6 +118,13 @@ function startServer(
     }
   }
 
+  function readiness(): Readiness {
+    if (started) return started.readiness();
+    if (failure !== "")
+      return { ready: false, reason: `The orchestrator cannot start: ${failure}` };
+    return { ready: false, reason: "The orchestrator is starting" };
+  }
+
   const ready = Promise.resolve(before)
     .catch(() => undefined)
     .then(attempt);
@@ -124,18 +137,25 @@ function startServer(
       await ready.catch(() => undefined);
       return closing.signal.aborted ? undefined : started;
     },
+    current: () => (closing.signal.aborted ? undefined : started),
+    readiness,
     close: () =>
       (closed ??= (async () => {
         closing.abort();
         await ready.catch(() => undefined);
-        started?.stopWaiting();
         await started?.close();
       })()),
   };
 }
 
-/** Loads the engine, after what it must find when its modules are evaluated. */
-async function load(settings: HandlerSettings): Promise<OrchestratorContext> {
+/** Why something failed, without the prefix that errors of the World carry themselves. */
+export function reasonOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replace(/^\[orchestrator\] /, "");
+}
+
+/** Puts a server together that has not started; loads the engine, after what it must find when its modules are evaluated. */
+export async function loadServer(settings: HandlerSettings): Promise<OrchestratorContext> {
   const { world } = settings.options;
   if (world.type === "target") process.env.WORKFLOW_TARGET_WORLD ||= world.name;
   standIn();

@@ -1,11 +1,14 @@
+import { onAbort } from "../core/abort.ts";
 import { longestTimer } from "../core/sleep.ts";
 import { parseJob } from "../core/job.ts";
 import { countEnds, failedEnd, isJobEnd, type JobEnd, outcomeOf } from "../core/job-ends.ts";
 import { createSlots, type Slot, type Slots } from "../core/slots.ts";
 import type { ExecuteContext } from "../core/dispatch.ts";
-import type { JobEntry, JobResult, PlannedJob, RunMode, RunnerJob } from "../types/run.ts";
+import type { JobEntry } from "../types/journal.ts";
+import type { JobResult, PlannedJob, RunMode, RunnerJob } from "../types/run.ts";
 import type { ShardJob, ShardReply, ShardRequest } from "../types/shard.ts";
 import type { Durations } from "./durations.ts";
+import { type InFlight, isHandedBack, type JobInFlight } from "./in-flight.ts";
 import type { JournalCursor, Journals } from "./journal.ts";
 
 /** Gets a job executed, with as many attempts as it takes. */
@@ -16,6 +19,7 @@ export interface ShardsOptions {
   journals: Journals;
   runners: Record<RunMode, JobRunner>;
   durations: Durations;
+  inFlight: InFlight;
   /** What a run was started with. */
   input: (runId: string) => Promise<{ jobs: readonly PlannedJob[] }>;
   /**
@@ -25,7 +29,7 @@ export interface ShardsOptions {
   alone?: boolean;
   /** Calls back once when the run has ended without waiting for its shards, until the returned function is called. */
   onRunEnd: (runId: string, callback: () => void) => () => void;
-  /** Told how a job has ended, whoever it was executed by. */
+  /** Told how a job has ended, whoever executed it. */
   onJobEnd?: (runId: string, job: RunnerJob, end: JobEnd) => void;
   /** Epoch milliseconds. */
   now?: () => number;
@@ -61,7 +65,7 @@ interface Shard {
 
 /** Executes shards in this process; those of one fan-out share one window. */
 export function createShards(options: ShardsOptions): Shards {
-  const { journals, runners, durations, alone = false, now = Date.now } = options;
+  const { journals, runners, durations, inFlight, alone = false, now = Date.now } = options;
   const groups = new Map<string, Group>();
   /** Shards under way, by the first of their jobs. */
   const running = new Map<string, Promise<ShardReply>>();
@@ -87,18 +91,17 @@ export function createShards(options: ShardsOptions): Shards {
     const expire = (): void => abort.abort(timedOut);
     const timer = left === undefined || left <= 0 ? undefined : startTimer(left, expire);
     if (left !== undefined && left <= 0) expire();
-    return {
-      slots: createSlots(),
-      shards: 0,
-      abort,
-      journal,
-      release() {
-        groups.delete(key);
-        journal.close();
-        off();
-        timer?.stop();
-      },
-    };
+    let offOver = (): void => undefined;
+    function release(): void {
+      groups.delete(key);
+      journal.close();
+      off();
+      offOver();
+      timer?.stop();
+    }
+    // Shards of jobs that were handed back never end, and let go of nothing themselves.
+    offOver = onAbort(inFlight.over, release);
+    return { slots: createSlots(), shards: 0, abort, journal, release };
   }
 
   async function execute(runId: string, request: ShardRequest): Promise<ShardReply> {
@@ -147,10 +150,10 @@ export function createShards(options: ShardsOptions): Shards {
   /** Executes a job when it has a place, which it keeps until its end is stored. */
   function executeInTurn(shard: Shard, job: ShardJob): Promise<JobEnd> {
     const { runId, request, group } = shard;
-    return group.slots.run(durations.expected(job), async (slot) => {
+    const execute = async (slot: Slot, place: JobInFlight): Promise<JobEnd> => {
       // What the journal cannot take would be executed again anyway.
       if (shard.failure) throw shard.failure.reason;
-      const end = await executeJob(runId, request, group, job, slot);
+      const end = await executeJob(runId, request, group, job, slot, place);
       options.onJobEnd?.(request.runId ?? runId, job, end);
       try {
         await group.journal.end(end);
@@ -159,7 +162,10 @@ export function createShards(options: ShardsOptions): Shards {
         throw reason;
       }
       return end;
-    });
+    };
+    return group.slots.run(durations.expected(job), (slot) =>
+      inFlight.run(group.abort.signal, (place) => execute(slot, place)),
+    );
   }
 
   async function executeJob(
@@ -168,6 +174,7 @@ export function createShards(options: ShardsOptions): Shards {
     { abort, journal }: Group,
     job: ShardJob,
     slot: Slot,
+    place: JobInFlight,
   ): Promise<JobEnd> {
     const startedAt = now();
     const note = (entry: JobEntry): void => journal.note(entry);
@@ -177,9 +184,9 @@ export function createShards(options: ShardsOptions): Shards {
       const result = await runners[request.mode](parseJob(job), {
         runId: request.runId ?? runId,
         jobId: job.id,
-        signal: abort.signal,
+        signal: place.signal,
         aside: async (wait) => {
-          const answer = await slot.aside(wait);
+          const answer = await place.aside(() => slot.aside(wait));
           note({ type: "job.started", jobId: job.id, at: now() });
           return answer;
         },
@@ -196,6 +203,7 @@ export function createShards(options: ShardsOptions): Shards {
         result,
       };
     } catch (error) {
+      if (isHandedBack(place.signal)) throw error;
       const end = failedEnd(job.id, error, now(), now() - startedAt);
       if (!abort.signal.aborted) return end;
       const { reason } = abort.signal as { reason: typeof cancelled | typeof timedOut };

@@ -2,8 +2,12 @@ import { createWorld } from "workflow/runtime";
 import { openDelivery } from "./delivery.ts";
 import { withOwnWorkflows } from "./own-workflows.ts";
 import type { RunObserver } from "./observe-runs.ts";
+import type { RunWatchers } from "./run-watchers.ts";
 import { createTurns } from "./turns.ts";
 import { aroundCreate, type EngineHandlers, queuePrefixes, type World } from "./engine-world.ts";
+
+/** Who is told of ends of runs, and of starts and ends. */
+type Watchers = Record<"ends" | "news", RunWatchers> & { observer: RunObserver };
 
 /** What the local World offers beyond the World's interface. */
 interface DirectQueue {
@@ -14,11 +18,11 @@ interface DirectQueue {
 export function createTargetWorld(
   localDir: string,
   appEngine: EngineHandlers,
-  observer: RunObserver,
+  watchers: Watchers,
 ): { world: World; start(): Promise<void>; close(): Promise<void> } {
   process.env.WORKFLOW_LOCAL_DATA_DIR ??= localDir;
   const created: DirectQueue & World = createWorld();
-  const world: World = observed(created, observer);
+  const world: World = observed(created, watchers);
   const engine = withOwnWorkflows(appEngine, created);
   const { registerHandler } = created;
   if (registerHandler) {
@@ -36,26 +40,33 @@ export function createTargetWorld(
       await created.start?.();
     },
     async close() {
-      await created.close?.();
+      // It waits for its deliveries, and some of them may take as long as a server does.
+      const closed = created.close?.();
+      delivery?.handBack();
+      await closed;
       await delivery?.close();
     },
   };
 }
 
 /**
- * The same World, which stores the events of a run one after another and tells when a run starts and ends.
+ * The same World, which stores the events of a run one after another and tells when the run has ended.
  *
  * The engine's local World numbers an event when it begins to store it. Stored side by side, an event
  * could show up behind one that a replay has already seen in its place: the replays then disagree, and
  * a step gets the arguments, or the result, of another.
  */
-function observed(world: World, observer: RunObserver): World {
+function observed(world: World, { ends, news, observer }: Watchers): World {
   const turns = createTurns();
   return aroundCreate(world, async ({ runId, eventType, eventData }, create) => {
     const result = await (runId ? turns.take(runId, create) : create());
     if (eventType === "run_created") observer.started(String(eventData?.["workflowName"]));
-    const ended = /^run_(?:completed|failed|cancelled)$/.test(eventType);
-    if (runId && ended) observer.ended(runId);
+    if (!runId) return result;
+    if (/^run_(?:completed|failed|cancelled)$/.test(eventType)) {
+      ends.notify(runId);
+      observer.ended(runId);
+    }
+    if (eventType.startsWith("run_")) news.notify(runId);
     return result;
   });
 }

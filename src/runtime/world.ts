@@ -1,13 +1,17 @@
 import { setWorld } from "workflow/runtime";
-import { createEmbeddedWorld } from "../world/index.ts";
+import { internalWorkflows } from "../core/run-workflow.ts";
+import { createEmbeddedWorld, type EmbeddedWorld } from "../world/index.ts";
 import type { ResolvedWorld } from "../types/config.ts";
 import { claimStarts, embeddedStarts, type Starts } from "./starts.ts";
 import { createClaims } from "./claims.ts";
 import { createTargetWorld } from "./target-world.ts";
 import { type EngineHandlers, queuePrefixes, type World } from "./engine-world.ts";
 import { ownQueueHandler, ownQueuePrefix } from "./own-workflows.ts";
-import type { RunEnds } from "./run-ends.ts";
+import { labelledRuns, runLabels } from "./run-labels.ts";
+import type { FindRuns } from "./run-lists.ts";
+import { scannedRuns } from "./run-scan.ts";
 import type { RunObserver } from "./observe-runs.ts";
+import type { RunWatchers } from "./run-watchers.ts";
 import { stepId } from "./workflows/calls.ts";
 
 /** A World in use. */
@@ -16,7 +20,8 @@ export interface InstalledWorld {
   /** Whether no other process can execute its runs. */
   exclusive: boolean;
   starts: Starts;
-  /** Counts the runs that have not ended, where that takes no time. */
+  findRuns: FindRuns;
+  /** Counts the runs that have not ended and are not only ours, where that takes no time. */
   openRuns?: () => { queued: number; running: number };
   /** Starts the queue and takes up the runs that a crash left; resolves when both are done. */
   start(): Promise<void>;
@@ -30,8 +35,10 @@ export interface WorldSetup {
   /** The configured World, unless the environment names another. */
   configured: ResolvedWorld;
   engine: EngineHandlers;
-  ends: RunEnds;
-  /** Told of every run that starts or ends. */
+  /** Told of ends of runs. */
+  ends: RunWatchers;
+  /** Told of starts and ends of runs. */
+  news: RunWatchers;
   observer: RunObserver;
 }
 
@@ -40,33 +47,30 @@ export interface WorldSetup {
  * public routes can be closed.
  */
 export function installWorld(setup: WorldSetup): InstalledWorld {
-  const { configured, engine, ends, dataDir, observer } = setup;
+  const { configured, engine, dataDir } = setup;
   // An empty variable names no World, for the engine and for the build's stand-in too.
   const target =
     process.env.WORKFLOW_TARGET_WORLD ||
     (configured.type === "target" ? configured.name : undefined);
   if (target === undefined) return installEmbedded(setup);
   process.env.WORKFLOW_TARGET_WORLD = target;
-  const { world, start, close } = createTargetWorld(`${dataDir}/world`, engine, {
-    started: observer.started,
-    ended(runId) {
-      ends.notify(runId);
-      observer.ended(runId);
-    },
-  });
+  const { world, start, close } = createTargetWorld(`${dataDir}/world`, engine, setup);
   setWorld(world);
-  return { world, exclusive: false, starts: claimStarts(createClaims(dataDir)), start, close };
+  return {
+    world,
+    exclusive: false,
+    starts: claimStarts(createClaims(dataDir)),
+    findRuns: scannedRuns(() => world),
+    start,
+    close,
+  };
 }
 
-function installEmbedded({
-  configured,
-  engine,
-  ends,
-  dataDir,
-  observer,
-}: WorldSetup): InstalledWorld {
+function installEmbedded(setup: WorldSetup): InstalledWorld {
+  const { configured, engine, ends, news, observer, dataDir } = setup;
   const world = createEmbeddedWorld({
     dataDir: `${dataDir}/store`,
+    labels: runLabels,
     ...(configured.type === "embedded" && { retention: configured.retention }),
   });
   for (const kind of ["flow", "step"] as const) {
@@ -80,23 +84,32 @@ function installEmbedded({
     else world.registerHandler(prefix, (req) => entry({ req }), { always: true });
   }
   world.createQueueHandler(ownQueuePrefix as QueuePrefix, ownQueueHandler());
-  world.onRunStart(({ workflowName }) => observer.started(workflowName));
-  world.onRunEnd(({ runId }) => {
-    ends.notify(runId);
-    observer.ended(runId);
+  world.onRunChange(({ runId, status, workflowName }) => {
+    if (status === "running") observer.started(workflowName);
+    else {
+      ends.notify(runId);
+      observer.ended(runId);
+    }
+    news.notify(runId);
   });
   setWorld(world);
   return {
     world,
     exclusive: true,
     starts: embeddedStarts(world),
-    openRuns() {
-      const { pending, running } = world.countOpenRuns();
-      return { queued: pending, running };
-    },
+    findRuns: labelledRuns(world),
+    openRuns: () => countOpenRuns(world),
     start: world.start,
     close: world.close,
   };
+}
+
+function countOpenRuns(world: EmbeddedWorld): { queued: number; running: number } {
+  const all = world.countOpenRuns();
+  const ours = [...internalWorkflows].map((name) => world.countOpenRuns(name));
+  const less = (status: keyof typeof all): number =>
+    ours.reduce((count, counts) => count - counts[status], all[status]);
+  return { queued: less("pending"), running: less("running") };
 }
 
 type QueuePrefix = Parameters<World["createQueueHandler"]>[0];

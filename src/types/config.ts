@@ -89,6 +89,15 @@ export interface ExecutionConfig {
   wait?: number;
 }
 
+/** How the process ends. */
+export interface ShutdownConfig {
+  /**
+   * Milliseconds that attempts in flight may take to end; the next start takes up the rest.
+   * @default 5000
+   */
+  timeout?: number;
+}
+
 /** What is kept of runs that have ended. */
 export interface RetentionConfig {
   /**
@@ -146,6 +155,12 @@ export interface OrchestratorConfig {
    * @default "embedded"
    */
   world?: WorldConfig;
+  /**
+   * Serves the run service at the root too: `/runs`, `/health`, `/ready` and `/metrics`.
+   * @default false
+   */
+  service?: boolean;
+  shutdown?: ShutdownConfig;
 }
 
 /** A registry as resolved: plain data, or a module to import. */
@@ -185,6 +200,9 @@ export interface OrchestratorOptions {
   circuit: Required<CircuitConfig>;
   execution: Required<ExecutionConfig>;
   world: ResolvedWorld;
+  /** The path below which the run service stands too; `""` for the root. */
+  service: string | false;
+  shutdown: Required<ShutdownConfig>;
 }
 
 /** What a module named in `registry` may export as its default. */

@@ -1,7 +1,5 @@
 import type { JsonObject } from "./runner.ts";
-import type { TraceContext } from "./observe.ts";
-import type { RunFilter } from "./service.ts";
-import type { RunInput, RunListEntry, RunMode, RunPlan, RunResults, RunStatus } from "./run.ts";
+import type { RunInput, RunMode, RunPlan, RunResults, RunStatus } from "./run.ts";
 
 /** A run's state as our API spells it. */
 export type RunState = "cancelled" | "completed" | "failed" | "queued" | "running";
@@ -61,16 +59,11 @@ export interface RunEngine {
 }
 
 /** What a caller of the run API says about a run, beside its jobs. */
-export interface SubmitOptions {
-  /** The caller's own id of the run. */
-  runId?: string;
-  tags?: string[];
+export interface SubmitOptions extends Omit<RunAbout, "mode"> {
   /** Value of the `Idempotency-Key` header. */
   idempotencyKey?: string;
   /** What was asked, as text; the same key or id with another one is a conflict. */
   fingerprint: string;
-  /** The trace that the request is a part of. */
-  trace?: TraceContext;
 }
 
 /**
@@ -97,5 +90,4 @@ export interface RunService {
   /** What the run was started with. */
   input(id: string): Promise<RunInput | undefined>;
   plan(input: RunInput): Promise<RunPlan>;
-  list(filter: RunFilter): Promise<{ runs: RunListEntry[]; cursor?: string }>;
 }

@@ -6,6 +6,7 @@ import type {
   LoadBalancerModule,
   RegistryConfig,
   RegistryModule,
+  ShutdownConfig,
   WorldConfig,
 } from "./config.ts";
 
@@ -42,6 +43,12 @@ export interface OrchestratorHandlerOptions {
    * @default "embedded"
    */
   world?: WorldConfig;
+  /**
+   * Serves the run service at the root too: `/runs`, `/health`, `/ready` and `/metrics`.
+   * @default false
+   */
+  service?: boolean;
+  shutdown?: ShutdownConfig;
   /** Folder of the store. Without it `ORCHESTRATOR_DATA_DIR`, then `.orchestrator` in the working directory. */
   dataDir?: string;
 }
@@ -55,6 +62,9 @@ export interface OrchestratorHandler {
   (input: HandlerInput): Promise<Response>;
   /** Resolves when runs are taken up; rejects if the first attempt to start failed. Nobody has to look at it. */
   readonly ready: Promise<void>;
-  /** Answers all who wait for a run's end, and stops. Runs in flight go on at the next start. */
+  /**
+   * Ends long polls and event streams, lets attempts in flight end within `shutdown.timeout`, and stops.
+   * What has not ended goes on at the next start.
+   */
   close(): Promise<void>;
 }

@@ -67,9 +67,3 @@ export interface Observability {
   /** All metrics, in Prometheus' text format. */
   metrics(): Promise<{ contentType: string; text: string }>;
 }
-
-/** Whether a server takes work now, and if not, why. */
-export interface Readiness {
-  ready: boolean;
-  reason?: string;
-}

@@ -135,10 +135,28 @@ export interface WorkflowRuns {
   follow(id: string, options: FollowOptions): Promise<AsyncIterable<RunEvent> | undefined>;
 }
 
+/** Tells of runs' ends by HTTP. */
+export interface Callbacks {
+  /**
+   * Refuses a target that nobody may be told at.
+   *
+   * @throws OrchestratorError `INPUT_VALIDATION_FAILED`, which names the field
+   */
+  assertAllowed(callback: Callback): void;
+  /** Has the run's end told, once for each run; resolves when that is stored. */
+  register(id: string, callback: Callback): Promise<void>;
+}
+
 /** Where to tell of a run's end. */
 export interface Callback {
   /** Absolute http(s) URL. */
   url: string;
   /** Signs what is sent; the configured secret where it is absent. */
   secret?: string;
+}
+
+/** Whether an orchestrator takes up runs, and why not. */
+export interface Readiness {
+  ready: boolean;
+  reason?: string;
 }

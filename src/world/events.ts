@@ -2,6 +2,7 @@ import { WorkflowWorldError, RunNotSupportedError } from "workflow/internal/erro
 import { copy } from "./copy.ts";
 import { hookChange } from "./hooks.ts";
 import { checkId, keys } from "./keys.ts";
+import type { Labels } from "./labels.ts";
 import { isLegacy, legacyChange } from "./legacy.ts";
 import type { EventLog } from "./log.ts";
 import {
@@ -15,9 +16,9 @@ import {
 import type { Queue } from "./queue.ts";
 import { type Change, type Fact, hasEnded, type Records } from "./records.ts";
 import { checkNewRunId, isUntracedStart, runChange } from "./runs.ts";
-import { type StepStart, stepChange, stepHasEnded } from "./steps.ts";
+import { type StepStart, stepChange, trackStarts } from "./steps.ts";
 import type { Store, Wait, Write } from "./store.ts";
-import type { Claim, Event, EventResult, Run, RunEnd, Step } from "./types.ts";
+import type { Claim, Event, EventResult, Run, Step } from "./types.ts";
 import { timeOfUlid } from "./ulid.ts";
 import { waitChange } from "./waits.ts";
 
@@ -31,15 +32,14 @@ const MAX_EVENTS = 25_000;
 export interface EventsOptions {
   store: Store;
   records: Records;
+  labels: Labels;
   log: EventLog;
   queue: Queue;
   now: () => number;
   ulid: () => string;
   maxRetries: (stepName: string) => number | undefined;
-  /** Called when a run's creation is durable. */
-  created: (run: Run) => void;
-  /** Called when a run's end is durable. */
-  ended: (end: RunEnd) => void;
+  /** Called when a run's start or its end is durable. */
+  changed: (run: Run) => void;
   /** Changes that go into the transaction of a run's end. */
   endWrites: (run: Run) => Write[];
 }
@@ -76,7 +76,7 @@ interface Decision {
 
 /** Makes the one function that changes runs, steps, hooks and waits. */
 export function createEvents(options: EventsOptions): CreateEvent {
-  const { store, records, log, queue, now, ulid } = options;
+  const { store, records, labels, log, queue, now, ulid } = options;
   /** Steps that this process has started and that have not ended. */
   const startedHere = new Set<string>();
 
@@ -150,13 +150,18 @@ export function createEvents(options: EventsOptions): CreateEvent {
     const { facts } = decided;
     const after = decided.result.run ?? run;
     const writes = [...decided.writes];
+    if (writes.length > 0 && decided.result.run) {
+      writes.push(...labels.writes(run, decided.result.run));
+    }
     const caused: string[] = [];
     if (after && facts.length > 0) {
       const follow = messages(after, facts, decided.result.step);
       writes.push(...follow.writes);
       caused.push(...follow.caused);
     }
-    if (facts[0]?.eventType === "run_created") writes.push(...claimWrites(runId, claims));
+    if (facts.some(({ eventType }) => eventType === "run_created")) {
+      writes.push(...claimWrites(runId, claims));
+    }
     const last = facts.at(-1);
     if (last) writes.push({ key: keys.clock, value: timeOfUlid(last.eventId.slice(5))! });
     return { change: decided, writes, caused };
@@ -186,8 +191,7 @@ export function createEvents(options: EventsOptions): CreateEvent {
     await (durable ?? told(request));
     // The answer to whoever has started the run goes out before its first replay takes the thread.
     if (handover && durable) await new Promise(setImmediate);
-    if (facts[0]?.eventType === "run_created") options.created(result.run!);
-    if (end) options.ended({ runId: id, status: end.status as RunEnd["status"] });
+    if (end || (handover && durable)) options.changed(result.run!);
     const event = facts.at(-1) ?? (result.run && lastOf(log, id, request.eventType));
     return {
       ...(event && { event: withoutData(event, params.resolveData) }),
@@ -258,15 +262,6 @@ function endOfRun(store: Store, run: Run): Write[] {
     writes.push(...messageWrites(key, value, undefined));
   }
   return writes;
-}
-
-function trackStarts(startedHere: Set<string>, facts: readonly Fact[], step?: Step): void {
-  for (const { eventType, runId, correlationId } of facts) {
-    if (eventType === "step_started") startedHere.add(`${runId}/${correlationId}`);
-    else if (step && (stepHasEnded(step) || eventType === "step_retrying")) {
-      startedHere.delete(`${runId}/${correlationId}`);
-    }
-  }
 }
 
 function lastOf(log: EventLog, runId: string, eventType: string): Fact | undefined {

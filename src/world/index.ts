@@ -4,8 +4,11 @@ export type {
   ClaimedStart,
   EmbeddedWorld,
   EmbeddedWorldOptions,
+  LabelledRun,
+  LabelledRuns,
   RunEnd,
-  RunStart,
+  RunLabels,
+  RunQuery,
   World,
   WorldStats,
 } from "./types.ts";

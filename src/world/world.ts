@@ -4,17 +4,19 @@ import { getStepFunction } from "workflow/internal/private";
 import { createClaims } from "./claims.ts";
 import { type CreateEvent, createEvents, SPEC_VERSION } from "./events.ts";
 import { keys } from "./keys.ts";
+import { createLabels } from "./labels.ts";
 import { createLists } from "./lists.ts";
 import { openLmdbStore } from "./lmdb-store.ts";
 import { createLog } from "./log.ts";
 import { type Ownership, takeOwnership } from "./owner.ts";
 import { createQueue } from "./queue.ts";
-import { readRecords } from "./records.ts";
+import { hasEnded, readRecords } from "./records.ts";
 import { recover } from "./recovery.ts";
 import { createRetention } from "./retention.ts";
+import { createRunQuery } from "./run-query.ts";
 import type { Store } from "./store.ts";
 import { createStreams } from "./streams.ts";
-import type { EmbeddedWorld, EmbeddedWorldOptions, RunEnd, RunStart, World } from "./types.ts";
+import type { EmbeddedWorld, EmbeddedWorldOptions, RunChange, RunEnd, World } from "./types.ts";
 import { createUlids } from "./ulid.ts";
 
 const day = 24 * 60 * 60 * 1000;
@@ -35,8 +37,7 @@ export function createEmbeddedWorld(options: EmbeddedWorldOptions): EmbeddedWorl
   const dataDir = resolve(options.dataDir);
   const readOnly = options.readOnly ?? false;
   const now = options.now ?? Date.now;
-  const startListeners = new Set<(start: RunStart) => void>();
-  const endListeners = new Set<(end: RunEnd) => void>();
+  const listeners = new Set<(change: RunChange) => void>();
   let starting: Promise<void> | undefined;
   let closing: Promise<void> | undefined;
 
@@ -46,6 +47,7 @@ export function createEmbeddedWorld(options: EmbeddedWorldOptions): EmbeddedWorl
   // No id may fall below one that was given before, whatever the clock does.
   const ulid = (): string => (next ??= createUlids(now, store.get<number>(keys.clock) ?? 0))();
   const records = readRecords(store);
+  const labels = createLabels(store, records, options.labels);
   const log = createLog(store);
   const streams = createStreams(store);
   const queue = createQueue({
@@ -59,6 +61,7 @@ export function createEmbeddedWorld(options: EmbeddedWorldOptions): EmbeddedWorl
   const retention = createRetention({
     store,
     records,
+    labels,
     now,
     maxAge: options.retention?.age ?? 30 * day,
     maxCount: options.retention?.count ?? 10_000,
@@ -66,22 +69,28 @@ export function createEmbeddedWorld(options: EmbeddedWorldOptions): EmbeddedWorl
   const create: CreateEvent = createEvents({
     store,
     records,
+    labels,
     log,
     queue,
     now,
     ulid,
     maxRetries: options.maxRetries ?? registeredMaxRetries,
     endWrites: streams.endWrites,
-    created({ runId, workflowName }) {
-      for (const listener of startListeners) listener({ runId, workflowName });
-    },
-    ended(end) {
-      streams.closeAfterEnd(end.runId);
-      retention.ended();
-      for (const listener of endListeners) listener(end);
+    changed({ runId, status, workflowName }) {
+      const change = { runId, status, workflowName };
+      if (hasEnded(change)) {
+        streams.closeAfterEnd(runId);
+        retention.ended();
+      }
+      for (const listener of listeners) listener(change);
     },
   });
   const { events, ...lists } = createLists(store, records);
+
+  function onRunChange(callback: (change: RunChange) => void): () => void {
+    listeners.add(callback);
+    return () => listeners.delete(callback);
+  }
 
   async function startOnce(): Promise<void> {
     if (readOnly) return;
@@ -90,6 +99,8 @@ export function createEmbeddedWorld(options: EmbeddedWorldOptions): EmbeddedWorl
     streams.recover();
     retention.start();
     queue.start();
+    // In the background: whoever lists by labels waits for it, and is told when it fails.
+    labels.ready().catch(() => undefined);
   }
 
   const world: EmbeddedWorld = {
@@ -104,6 +115,7 @@ export function createEmbeddedWorld(options: EmbeddedWorldOptions): EmbeddedWorl
     registerHandler: queue.registerHandler,
     getDeploymentId: async () => "dpl_embedded",
     ...createClaims({ store, records, create, world: () => world }),
+    ...createRunQuery(store, records, labels),
     start: () => (starting ??= startOnce()),
     close: () =>
       (closing ??= (async () => {
@@ -113,26 +125,21 @@ export function createEmbeddedWorld(options: EmbeddedWorldOptions): EmbeddedWorl
         retention.stop();
         await opened.close();
       })()),
-    onRunStart(callback) {
-      startListeners.add(callback);
-      return () => startListeners.delete(callback);
-    },
-    onRunEnd(callback) {
-      endListeners.add(callback);
-      return () => endListeners.delete(callback);
-    },
+    onRunChange,
+    onRunEnd: (callback) => onRunChange((change) => hasEnded(change) && callback(change as RunEnd)),
     prune: retention.prune,
-    countOpenRuns: () => ({
-      pending: countKeys(store, keys.runList({ status: "pending" })),
-      running: countKeys(store, keys.runList({ status: "running" })),
+    countOpenRuns: (workflowName) => ({
+      pending: countRuns(store, "pending", workflowName),
+      running: countRuns(store, "running", workflowName),
     }),
     stats: () => ({ endedRuns: retention.count(), ...queue.counts() }),
   };
   return world;
 }
 
-/** Keys that begin so, up to a number that can be counted without holding anybody up. */
-function countKeys(store: Store, prefix: string): number {
+/** Runs of a status, as far as they can be counted without holding anybody up. */
+function countRuns(store: Store, status: string, workflowName: string | undefined): number {
+  const prefix = keys.runList({ status, ...(workflowName !== undefined && { workflowName }) });
   let count = 0;
   for (const _ of store.range({ prefix })) if (++count === MAX_COUNTED) break;
   return count;
@@ -178,7 +185,9 @@ function openLazily(
   return {
     store: {
       get: (key) => open().get(key),
+      has: (key) => open().has(key),
       range: (range) => open().range(range),
+      count: (range) => open().count(range),
       async write(writes, wait) {
         if (isClosed()) throw new Error(`[orchestrator] the World in ${dataDir} has been closed`);
         take();

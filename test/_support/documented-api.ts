@@ -44,8 +44,11 @@ export async function serveDocumentedApi(
   const memory = createMemoryRuns();
   const handler = createApi({
     route,
+    service: false,
+    readiness: () => ({ ready: true }),
     engine: memory.engine,
     runs: memory.runs,
+    ...memory.service,
     manifest: async () => documentedManifest,
     runners: documentedRunners,
     injected: {

@@ -2,7 +2,8 @@ import { request } from "node:http";
 import { serve } from "srvx/node";
 import { createApi } from "../../src/http/app.ts";
 import type { WorkflowEntry } from "../../src/types/manifest.ts";
-import type { JournalEntry, PlannedJob, RunRequest } from "../../src/types/run.ts";
+import type { JournalEntry } from "../../src/types/journal.ts";
+import type { PlannedJob, RunRequest } from "../../src/types/run.ts";
 import { send, type Answer } from "./api.ts";
 import { createMemoryRuns, type MemoryRuns } from "./memory-runs.ts";
 
@@ -27,8 +28,11 @@ export async function serveRunApi(names: readonly string[] = ["greet"]): Promise
   const route = "/api/orchestrator";
   const handler = createApi({
     route,
+    service: false,
+    readiness: () => ({ ready: true }),
     engine: memory.engine,
     runs: memory.runs,
+    ...memory.service,
     manifest: async () => ({ workflows: names.map(workflow), inputs: {} }),
     injected: {
       registry: { kind: "server-registry", name: "default" },

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { runResults, runStatus, type RunFacts } from "../../src/core/run-results.ts";
 import { createRunFold } from "../../src/core/run-state.ts";
-import type { JournalEntry, PlannedJob } from "../../src/types/run.ts";
+import type { JournalEntry } from "../../src/types/journal.ts";
+import type { PlannedJob } from "../../src/types/run.ts";
 import type { RunnerResult } from "../../src/types/runner.ts";
 
 const facts: RunFacts = { runId: "mine", state: "running", createdAt: 1000 };

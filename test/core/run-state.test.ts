@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { createRunFold, endStateOf } from "../../src/core/run-state.ts";
-import type { FailurePolicy, JobCounts, JournalEntry, PlannedJob } from "../../src/types/run.ts";
+import type { JournalEntry } from "../../src/types/journal.ts";
+import type { FailurePolicy, JobCounts, PlannedJob } from "../../src/types/run.ts";
 import type { RunnerResult } from "../../src/types/runner.ts";
 
 const job = (id: string, names = ["x"]): PlannedJob => ({

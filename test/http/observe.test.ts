@@ -1,9 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createApi } from "../../src/http/app.ts";
-import { orchestratorDocument } from "../../src/http/openapi.ts";
-import { methodLabel, routeLabel } from "../../src/http/route-label.ts";
 import type { Manifest } from "../../src/types/manifest.ts";
-import type { AnsweredRequest, Observability, Readiness } from "../../src/types/observe.ts";
+import type { AnsweredRequest, Observability } from "../../src/types/observe.ts";
+import type { Readiness } from "../../src/types/service.ts";
 import { createMemoryRuns } from "../_support/memory-runs.ts";
 import { requestFor } from "../_support/run-api.ts";
 import { plainTracing } from "../../src/core/trace.ts";
@@ -64,8 +63,10 @@ beforeEach(() => {
   });
   const api = createApi({
     route,
+    service: "",
     engine: memory.engine,
     runs: memory.runs,
+    ...memory.service,
     manifest,
     injected: {
       registry: { kind: "server-registry", name: "default" },
@@ -172,15 +173,15 @@ describe("the log", () => {
       ["request", "req-9", undefined, undefined],
     ]);
     expect(seen.lines[1]).toMatchObject({ trace_id: "0af7651916cd43dd8448eb211c80319c" });
-    const { trace } = memory.of(runId).options;
-    expect(trace?.traceparent).toMatch(/^00-0af7651916cd43dd8448eb211c80319c-[\da-f]{16}-01$/);
-    expect(trace?.traceparent).not.toBe(traceparent);
+    const { options } = memory.of(runId);
+    expect(options.traceparent).toMatch(/^00-0af7651916cd43dd8448eb211c80319c-[\da-f]{16}-01$/);
+    expect(options.traceparent).not.toBe(traceparent);
   });
 
   test.each(["GET", "HEAD"])(
     "tells what nobody foresaw of a %s, with the request's id",
     async (method) => {
-      memory.runs.list = () => Promise.reject(new Error("the disk is gone"));
+      memory.service.workflowRuns.list = () => Promise.reject(new Error("the disk is gone"));
       const answer = await send(`${route}/runs`, { method, headers: { "x-request-id": "req-5" } });
       expect(answer.status).toBe(500);
       const errors = seen.lines.filter(({ level }) => level === "error");
@@ -212,41 +213,6 @@ describe("the labels of a request", () => {
     ]);
     for (const { seconds } of seen.requests) expect(seconds).toBeLessThan(60);
   });
-
-  test.each([
-    ["", "/api/o", "/api/o"],
-    ["/", "/api/o", "/api/o"],
-    ["/runs", "/api/o", "/api/o/runs"],
-    ["/runs/r1/events", "/api/o", "/api/o/runs/:id/events"],
-    ["/runs/r1/events/token", "", "/runs/:id/events/token"],
-    ["/runs/r1/checkpoints/", "", "/runs/:id/checkpoints"],
-    ["/metrics", "", "/metrics"],
-    ["/greet", "", "/:name"],
-    ["", "", "/"],
-    ["/runs//events", "", "unmatched"],
-    ["-else/runs", "/api/o", "unmatched"],
-  ])("%j below %j is %j", (path, base, label) => {
-    expect(routeLabel(base, base + path)).toBe(label);
-  });
-
-  test("every path of the OpenAPI document has a pattern", async () => {
-    const manifest = { workflows: [], inputs: {} };
-    const document = await orchestratorDocument({ route, manifest, runners: [], serverUrl: "/" });
-    const paths = Object.keys(document["paths"] as object);
-    expect(paths.length).toBeGreaterThan(5);
-    for (const path of paths) {
-      expect(routeLabel(route, path.replaceAll(/\{\w+\}/g, "some"))).not.toBe("unmatched");
-    }
-  });
-
-  test("methods that nobody uses are one", () => {
-    expect(["GET", "DELETE", "get", "PROPFIND"].map(methodLabel)).toEqual([
-      "GET",
-      "DELETE",
-      "other",
-      "other",
-    ]);
-  });
 });
 
 describe("the routes for operators", () => {
@@ -259,10 +225,7 @@ describe("the routes for operators", () => {
     expect(await (await send(`${route}/ready`)).json()).toEqual({ ok: true });
     readiness = { ready: false, reason: "draining" };
     const unready = await send(`${route}/ready`);
-    expect([unready.status, await unready.json()]).toEqual([
-      503,
-      { ok: false, reason: "draining" },
-    ]);
+    expect([unready.status, await unready.json()]).toEqual([503, { ok: false, error: "draining" }]);
     const metrics = await send(`${route}/metrics`);
     expect(metrics.headers.get("content-type")).toBe("text/plain; version=0.0.4");
     expect(await metrics.text()).toBe("up 1\n");
@@ -275,11 +238,19 @@ describe("the routes for operators", () => {
     ]);
   });
 
+  test("are at the root too, where the service is", async () => {
+    for (const path of ["/health", "/ready", "/metrics"]) {
+      expect((await send(path)).status).toBe(200);
+      expect(seen.requests.at(-1)).toMatchObject({ route: path, status: 200 });
+    }
+  });
+
   test("leave their words to discovered workflows of these names", async () => {
     names = ["health", "metrics"];
     const health = (await (await send(`${route}/health`)).json()) as object;
     expect(health).toMatchObject({ name: "health", endpoint: `${route}/health` });
     expect(await (await send(`${route}/metrics`)).json()).toMatchObject({ name: "metrics" });
     expect(await (await send(`${route}/ready`)).json()).toEqual({ ok: true });
+    expect(await (await send("/health")).json()).toMatchObject({ ok: true });
   });
 });

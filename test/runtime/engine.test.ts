@@ -5,14 +5,12 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { createClaims } from "../../src/runtime/claims.ts";
 import { createEngine } from "../../src/runtime/engine.ts";
-import { createRunEnds } from "../../src/runtime/run-ends.ts";
+import { createRunWatchers } from "../../src/runtime/run-watchers.ts";
 import { claimStarts } from "../../src/runtime/starts.ts";
 import type { World } from "../../src/runtime/engine-world.ts";
 import { type InstalledWorld, installWorld } from "../../src/runtime/world.ts";
 import type { ResolvedWorld } from "../../src/types/config.ts";
 import type { RunEngine } from "../../src/types/engine.ts";
-
-const unobserved = { started: (): void => undefined, ended: (): void => undefined };
 
 const workflowId = "workflow//./workflows/a//a";
 
@@ -33,7 +31,7 @@ describe.each(worlds)("on %s", (_name, configured) => {
     // As good as unset: the engine takes it for none, and so must we.
     process.env.WORKFLOW_TARGET_WORLD = "";
     delete process.env.WORKFLOW_LOCAL_DATA_DIR;
-    const ends = createRunEnds();
+    const ends = createRunWatchers();
     closing = new AbortController();
     // Messages are taken and nothing comes of them: a run goes on for as long as the test wants.
     const idle = async (): Promise<Response> => new Response("{}");
@@ -42,7 +40,8 @@ describe.each(worlds)("on %s", (_name, configured) => {
       configured,
       engine: { flow: idle, step: idle },
       ends,
-      observer: unobserved,
+      news: createRunWatchers(),
+      observer: { started: () => undefined, ended: () => undefined },
     });
     world = installed.world;
     engine = createEngine(installed.starts, ends, closing.signal);

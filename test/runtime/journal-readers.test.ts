@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { World } from "../../src/runtime/engine-world.ts";
 import { createJournals } from "../../src/runtime/journal.ts";
-import type { JobEntry, JournalEntry } from "../../src/types/run.ts";
+import type { JobEntry, JournalEntry } from "../../src/types/journal.ts";
 import { createRun, openWorld } from "../world/support.ts";
 
 const started = (jobId: string): JobEntry => ({ type: "job.started", jobId, at: 1 });

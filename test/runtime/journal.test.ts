@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import type { World } from "../../src/runtime/engine-world.ts";
 import { createJournals, type JournalCursor, type Journals } from "../../src/runtime/journal.ts";
-import type { JournalEntry } from "../../src/types/run.ts";
+import type { JournalEntry } from "../../src/types/journal.ts";
 import type { EmbeddedWorld } from "../../src/world/types.ts";
 import { createRun, folder, openWorld, sleep } from "../world/support.ts";
 

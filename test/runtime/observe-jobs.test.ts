@@ -10,6 +10,7 @@ import { createLog } from "../../src/runtime/log.ts";
 import { createMetrics } from "../../src/runtime/metrics.ts";
 import { observeJobs } from "../../src/runtime/observe-jobs.ts";
 import { createDurations } from "../../src/runtime/durations.ts";
+import { createInFlight } from "../../src/runtime/in-flight.ts";
 import { createShards } from "../../src/runtime/shards.ts";
 import type { ExecuteRequest } from "../../src/types/executor.ts";
 import type { RunnerExecuteReply } from "../../src/types/runner.ts";
@@ -56,6 +57,7 @@ async function setup(servers: Server[], execute: (request: ExecuteRequest) => Pr
   const shards = createShards({
     journals: journalsOn(world),
     durations: createDurations(),
+    inFlight: createInFlight(),
     input: () => Promise.reject(new Error("not asked for")),
     runners: {
       remote: jobs.remote(dispatcher.dispatch),

@@ -1,15 +1,14 @@
-import { createRunLists } from "../../src/runtime/run-lists.ts";
 import { createRunService } from "../../src/runtime/run-service.ts";
 import { createRunViews, packInput } from "../../src/runtime/run-views.ts";
 import { embeddedStarts } from "../../src/runtime/starts.ts";
 import type { RunAbout, RunService } from "../../src/types/engine.ts";
-import type { WorkflowEntry } from "../../src/types/manifest.ts";
 import { createJournals, type Journals } from "../../src/runtime/journal.ts";
 import { createRunFold, type RunFold } from "../../src/core/run-state.ts";
 import { runWorkflow } from "../../src/core/run-workflow.ts";
 import type { World } from "../../src/runtime/engine-world.ts";
 import { createShards, type JobRunner, type Shards } from "../../src/runtime/shards.ts";
 import { createDurations } from "../../src/runtime/durations.ts";
+import { createInFlight } from "../../src/runtime/in-flight.ts";
 import type { JobResult, PlannedJob } from "../../src/types/run.ts";
 import type { ShardRequest } from "../../src/types/shard.ts";
 import type { EmbeddedWorld } from "../../src/world/index.ts";
@@ -42,11 +41,13 @@ export function shardsOf(
   remote: JobRunner,
   onRunEnd: (runId: string, callback: () => void) => () => void = () => () => undefined,
   alone = false,
+  inFlight = createInFlight(),
 ): Shards {
   const runners = { remote, local: remote };
   const input = (runId: string): Promise<never> =>
     Promise.reject(new Error(`${runId} was asked for its input`));
-  return createShards({ journals, runners, durations: createDurations(), input, onRunEnd, alone });
+  const durations = createDurations();
+  return createShards({ journals, runners, durations, inFlight, input, onRunEnd, alone });
 }
 
 /** What a run's journal comes to. */
@@ -105,7 +106,6 @@ export async function storeOutput(
 export function serviceOn(
   world: EmbeddedWorld,
   journals: Journals = journalsOn(world),
-  workflows: WorkflowEntry[] = [],
 ): { service: RunService } {
   const asWorld = (): World => world as unknown as World;
   const starts = embeddedStarts(world);
@@ -114,7 +114,6 @@ export function serviceOn(
     engine: { start: starts.start },
     starts,
     views: createRunViews(asWorld, journals),
-    lists: createRunLists(asWorld, async () => ({ workflows })),
     preview: async () => [],
   });
   return { service };

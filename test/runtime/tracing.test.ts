@@ -75,7 +75,7 @@ describe("with the app's OpenTelemetry", () => {
         provider.getTracer("other").startSpan("inner").end();
         return new Response(attempt.context.traceparent, { status: 503 });
       },
-      "/api/orchestrator",
+      { route: "/api/orchestrator", service: false },
       observability,
     );
     const request = new Request("http://localhost/api/orchestrator/runs/r1?token=secret", {
@@ -109,7 +109,8 @@ describe("with the app's OpenTelemetry", () => {
   });
 
   test("a request inside a span of the app's own is below that one", async () => {
-    const api = observed(async () => new Response("ok"), "", observability);
+    const mount = { route: "", service: false } as const;
+    const api = observed(async () => new Response("ok"), mount, observability);
     await provider.getTracer("app").startActiveSpan("outer", async (outer) => {
       await api(new Request("http://localhost/health", { headers: { traceparent } }));
       outer.end();

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createRunEnds } from "../../src/runtime/run-ends.ts";
+import { createRunWatchers } from "../../src/runtime/run-watchers.ts";
 import type { World } from "../../src/runtime/engine-world.ts";
 import { installWorld } from "../../src/runtime/world.ts";
 
@@ -14,7 +14,7 @@ const observer = {
 
 let dir: string;
 let world: World;
-const ends = createRunEnds();
+const ends = createRunWatchers();
 let runId: string;
 
 beforeAll(async () => {
@@ -22,7 +22,14 @@ beforeAll(async () => {
   const unused = async (): Promise<Response> => new Response();
   const engine = { flow: unused, step: unused };
   const configured = { type: "target" as const, name: "local" };
-  world = installWorld({ dataDir: dir, configured, engine, ends, observer }).world;
+  world = installWorld({
+    dataDir: dir,
+    configured,
+    engine,
+    ends,
+    news: createRunWatchers(),
+    observer,
+  }).world;
   const { run } = await world.events.create(null, {
     eventType: "run_created",
     eventData: { deploymentId: "d", workflowName: "w", input: [] },

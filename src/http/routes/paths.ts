@@ -4,9 +4,9 @@ import type { Manifest } from "../../types/manifest.ts";
 import type { ApiOptions } from "../app.ts";
 import { errorResponse, HttpProblem, runErrorResponse } from "../errors.ts";
 import { isGet } from "../parameters.ts";
-import { runRequestSchema } from "../schemas.ts";
-import { listRuns, runResults, runStatus, submitRun } from "./regions.ts";
-import { answerForWorkflow, listWorkflows, unknownWorkflow } from "./workflows.ts";
+import { runResults, runStatus, submitRun } from "./regions.ts";
+import { addRunRoutes } from "./runs.ts";
+import { answerForWorkflow, listWorkflows, unknownWorkflow, withRun } from "./workflows.ts";
 
 type Answer = (event: H3Event, manifest: Manifest) => Promise<Response> | Response;
 
@@ -28,6 +28,10 @@ export function addRoutes(app: H3, options: ApiOptions): void {
       }
     });
   };
+  addRunRoutes(app, route, options);
+  if (options.service !== false && options.service !== route) {
+    addRunRoutes(app, options.service, options);
+  }
   add("", (event, manifest) => {
     const { method } = event.req;
     if (method === "POST") {
@@ -55,15 +59,6 @@ export function addRoutes(app: H3, options: ApiOptions): void {
   });
 }
 
-/** The app's workflows and the one of ours, sorted by name. */
-function withRun({ workflows, inputs }: Manifest): Manifest {
-  const others = workflows.filter(({ name }) => name !== runWorkflow.name);
-  return {
-    workflows: [...others, runWorkflow].sort((a, b) => (a.name < b.name ? -1 : 1)),
-    inputs: { ...inputs, [runWorkflow.name]: runRequestSchema },
-  };
-}
-
 /** A path of one segment: a workflow's name, a word of ours, or a run's id. */
 async function answerByName(
   event: H3Event,
@@ -78,7 +73,6 @@ async function answerByName(
     return inRunForm(() => submitRun(event, manifest, options, { base }));
   }
   const entry = manifest.workflows.find((workflow) => workflow.name === name);
-  if (!entry && name === "runs") return toGet(event, () => listRuns(event, options));
   if (!entry && (name === "plan" || name === "orchestrator")) {
     return inRunForm(() => {
       if (method !== "POST") throw methodNotAllowed("POST");

@@ -3,14 +3,16 @@ import type { H3Event } from "h3";
 import { canonicalJson } from "../../core/body.ts";
 import { assertRunId, jobsToRerun, planJobs, runInput, runModeOf } from "../../core/run-plan.ts";
 import { runWorkflow } from "../../core/run-workflow.ts";
+import type { RunAbout } from "../../types/engine.ts";
 import type { Manifest } from "../../types/manifest.ts";
-import type { PlannedJob, RunMode, RunRequest, RunStateName } from "../../types/run.ts";
+import type { PlannedJob, RunMode, RunPlan, RunRequest, RunStateName } from "../../types/run.ts";
 import type { ApiOptions } from "../app.ts";
 import { HttpProblem } from "../errors.ts";
 import { jsonResponse, readJsonObject } from "../json.ts";
 import { idempotencyKey, isRunId, waitSeconds } from "../parameters.ts";
-import { logStarted, scopeOf } from "../request-scope.ts";
-import { parseRunFilter, parseRunRequest } from "../run-request.ts";
+import { logStarted, type RequestScope, scopeOf } from "../request-scope.ts";
+import { parseRunRequest } from "../run-request.ts";
+import { actorOf } from "../service-request.ts";
 import { badField } from "../start-request.ts";
 
 /** The jobs of a request, and who executes them. */
@@ -26,14 +28,44 @@ interface Planned {
  */
 export async function submitRun(
   { req, url }: H3Event,
-  { workflows }: Manifest,
+  manifest: Manifest,
   options: ApiOptions,
   { base, plan = false }: { base: string; plan?: boolean },
 ): Promise<Response> {
+  const owner = actorOf(req.headers);
+  const answer = await submitBody(await readJsonObject(req), manifest, options, {
+    key: idempotencyKey(req.headers),
+    mode: url.searchParams.get("mode"),
+    plan,
+    about: { ...(owner !== undefined && { owner }) },
+    scope: scopeOf(req),
+  });
+  if ("plan" in answer) return jsonResponse(answer);
+  return jsonResponse(answer, { headers: { location: `${base}/${answer.runId}` } });
+}
+
+/** What a submit says beside its body. */
+export interface Submission {
+  /** Value of the `Idempotency-Key` header. */
+  key: string | undefined;
+  /** The query's `mode`. */
+  mode: string | null;
+  /** Whether the path asks for a plan. */
+  plan: boolean;
+  about: RunAbout;
+  /** The request's, whose trace the run is a part of. */
+  scope: RequestScope | undefined;
+}
+
+/** Starts a run over regions, or plans it where the path, the query or the body says so. */
+export async function submitBody(
+  body: Record<string, unknown>,
+  { workflows }: Manifest,
+  options: ApiOptions,
+  { key, mode: queryMode, plan, about, scope }: Submission,
+): Promise<RunPlan | { runId: string }> {
   const { runs } = options;
-  const key = idempotencyKey(req.headers);
-  const body = await readJsonObject(req);
-  const { request, planning } = parseRunRequest(body, url.searchParams.get("mode"), plan);
+  const { request, planning } = parseRunRequest(body, queryMode, plan);
   const { runId, tags } = request;
   if (runId !== undefined) {
     assertRunId(
@@ -43,19 +75,18 @@ export async function submitRun(
   }
   const { jobs, mode } = await planOf(request, options);
   const input = runInput(request, mode, jobs, { now: Date.now() });
-  if (planning) return jsonResponse(await runs.plan(input));
-  const trace = scopeOf(req)?.trace;
+  if (planning) return runs.plan(input);
   const outcome = await runs.submit(input, {
-    fingerprint: canonicalJson(request),
-    ...(trace && { trace }),
+    ...about,
+    ...scope?.trace,
+    fingerprint: canonicalJson(about.metadata ? [request, about.metadata] : request),
     ...(runId !== undefined && { runId }),
     ...(tags && { tags: [...new Set(tags)] }),
     ...(key !== undefined && { idempotencyKey: key }),
   });
   if (outcome.kind === "conflict") throw usedBefore(outcome.field, key, runId);
-  if (outcome.kind === "started") logStarted(req, runWorkflow.name, outcome.runId);
-  const location = `${base}/${outcome.runId}`;
-  return jsonResponse({ runId: outcome.runId }, { headers: { location } });
+  if (outcome.kind === "started") logStarted(scope, runWorkflow.name, outcome.runId);
+  return { runId: outcome.runId };
 }
 
 /** A run's progress; `?wait=` holds the answer back until the run has ended. */
@@ -78,11 +109,6 @@ export async function runResults(
 ): Promise<Response> {
   const read = (): Promise<{ state: RunStateName } | undefined> => options.runs.results(id);
   return jsonResponse(await awaited(event, id, manifest, options, read));
-}
-
-/** Runs of all workflows, the latest first. */
-export async function listRuns({ url }: H3Event, { runs }: ApiOptions): Promise<Response> {
-  return jsonResponse(await runs.list(parseRunFilter(url.searchParams)));
 }
 
 async function planOf(request: RunRequest, options: ApiOptions): Promise<Planned> {

@@ -10,7 +10,10 @@ import { HttpProblem } from "../errors.ts";
 import { jsonResponse, readJsonObject } from "../json.ts";
 import { idempotencyKey, isRunId, waitSeconds } from "../parameters.ts";
 import { logStarted, scopeOf } from "../request-scope.ts";
+import { runRequestSchema } from "../schemas.ts";
+import { actorOf } from "../service-request.ts";
 import { argumentsOf } from "../start-request.ts";
+import type { Submission } from "./regions.ts";
 
 /** Answers `GET` and `POST` of a workflow's path: describes, polls or starts it. */
 export async function answerForWorkflow(
@@ -23,6 +26,15 @@ export async function answerForWorkflow(
   const runId = event.url.searchParams.get("runId");
   if (runId === null) return describe(options.route, entry, manifest);
   return poll(event, entry, runId, options);
+}
+
+/** The app's workflows and the one of ours, sorted by name. */
+export function withRun({ workflows, inputs }: Manifest): Manifest {
+  const others = workflows.filter(({ name }) => name !== runWorkflow.name);
+  return {
+    workflows: [...others, runWorkflow].sort((a, b) => (a.name < b.name ? -1 : 1)),
+    inputs: { ...inputs, [runWorkflow.name]: runRequestSchema },
+  };
 }
 
 /** The workflows by name, and how to start one. */
@@ -77,24 +89,44 @@ export function unknownWorkflow(name: string, { workflows }: Manifest): HttpProb
 async function start(
   { req, url }: H3Event,
   entry: WorkflowEntry,
+  manifest: Manifest,
+  options: ApiOptions,
+): Promise<Response> {
+  const owner = actorOf(req.headers);
+  const runId = await startWorkflow(entry, await readJsonObject(req), manifest, options, {
+    key: idempotencyKey(req.headers),
+    about: { ...(owner !== undefined && { owner }) },
+    scope: scopeOf(req),
+  });
+  return jsonResponse(
+    { runId, orchestrator: entry.name, status: "started" },
+    { headers: { location: `${url.pathname}?runId=${runId}` } },
+  );
+}
+
+/** Starts a run of a workflow with the arguments that a body holds, and answers with its id. */
+export async function startWorkflow(
+  entry: WorkflowEntry,
+  body: Record<string, unknown>,
   { inputs }: Manifest,
   { engine, injected }: ApiOptions,
-): Promise<Response> {
+  { key, about, scope }: Pick<Submission, "about" | "key" | "scope">,
+): Promise<string> {
   if (!entry.workflowId) {
     throw new HttpProblem(
       501,
       `"${entry.name}" cannot be started: the engine has not compiled it. In dev, try again in a second; else put 'use workflow' on a line of its own in ${entry.file}:${entry.line}.`,
     );
   }
-  const key = idempotencyKey(req.headers);
-  const body = await readJsonObject(req);
+  const { owner: _, ...said } = about;
+  const more = Object.keys(said).length > 0 ? [said] : [];
   const args = await argumentsOf(body, entry, schemaOf(inputs, entry), injected);
   const outcome = await engine.start({
     workflowId: entry.workflowId,
     args,
-    about: { ...scopeOf(req)?.trace },
+    about: { ...about, ...scope?.trace },
     ...(key !== undefined && {
-      idempotency: { key, fingerprint: canonicalJson([entry.name, body]) },
+      idempotency: { key, fingerprint: canonicalJson([entry.name, body, ...more]) },
     }),
   });
   if (outcome.kind === "conflict") {
@@ -103,11 +135,8 @@ async function start(
       `Idempotency-Key "${key}" was used before with another workflow or body`,
     );
   }
-  if (outcome.kind === "started") logStarted(req, entry.name, outcome.runId);
-  return jsonResponse(
-    { runId: outcome.runId, orchestrator: entry.name, status: "started" },
-    { headers: { location: `${url.pathname}?runId=${outcome.runId}` } },
-  );
+  if (outcome.kind === "started") logStarted(scope, entry.name, outcome.runId);
+  return outcome.runId;
 }
 
 async function poll(

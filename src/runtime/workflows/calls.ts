@@ -1,5 +1,6 @@
 import { type ErrorData, errorFromData, OrchestratorError } from "../../core/errors.ts";
 import type { JobResult, RunnerJob } from "../../types/run.ts";
+import type { Checkpoint } from "../../types/service.ts";
 import type { ShardReply, ShardRequest } from "../../types/shard.ts";
 import type {
   LoadBalancerHandle,
@@ -26,6 +27,11 @@ export interface StepImplementations {
   ): Promise<Envelope<SelectedServer>>;
   executeRunner(server: SelectedServer | Server, job: RunnerJob): Promise<Envelope<JobResult>>;
   executeShard(request: ShardRequest): Promise<Envelope<ShardReply>>;
+  addCheckpoint(checkpoint: { type: string; data?: unknown }): Promise<Envelope<null>>;
+  findCheckpoint(awaited: {
+    type: string;
+    ordinal: number;
+  }): Promise<Envelope<Checkpoint | undefined>>;
 }
 
 /** A step's answer as plain data. */

@@ -4,6 +4,8 @@ import type { Dispatcher } from "../../core/dispatch.ts";
 import { isOrchestratorError, OrchestratorError } from "../../core/errors.ts";
 import { parseJob } from "../../core/job.ts";
 import type { ShardRequest } from "../../types/shard.ts";
+import type { Checkpoints } from "../checkpoints.ts";
+import type { InFlight } from "../in-flight.ts";
 import type { Shards } from "../shards.ts";
 import { type Envelope, provideSteps, stepId, type StepImplementations } from "./calls.ts";
 
@@ -13,10 +15,12 @@ const CRASHES_SURVIVED = 100;
 /** What the steps are made of. */
 export interface StepParts {
   dispatcher: Dispatcher;
+  inFlight: InFlight;
   /** Executes shards of a run, which are journalled. */
   shards: Shards;
   /** Executes shards of no run, as a step of the user's or other code may ask for. */
   looseShards: Shards;
+  checkpoints: Pick<Checkpoints, "add" | "find">;
 }
 
 /** Makes the steps work in this process: for the engine by their ids, and for direct calls. */
@@ -31,7 +35,8 @@ export function installSteps(parts: StepParts): void {
   provideSteps(steps);
 }
 
-function createSteps({ dispatcher, shards, looseShards }: StepParts): StepImplementations {
+function createSteps(parts: StepParts): StepImplementations {
+  const { dispatcher, inFlight, shards, looseShards, checkpoints } = parts;
   return {
     findAvailableServers: (registry, region) =>
       enveloped(async () => {
@@ -52,7 +57,10 @@ function createSteps({ dispatcher, shards, looseShards }: StepParts): StepImplem
         assertServer(server);
         const job = parseJob(value);
         const { runId, callId } = caller();
-        return dispatcher.execute(server, job, { runId, jobId: job.id ?? `job_${callId}` });
+        const context = { runId, jobId: job.id ?? `job_${callId}` };
+        return inFlight.run(undefined, (place) =>
+          dispatcher.execute(server, job, { ...context, ...place }),
+        );
       }),
     // What it rejects with is a journal that cannot be written, which the engine is to try again.
     async executeShard(request) {
@@ -63,7 +71,38 @@ function createSteps({ dispatcher, shards, looseShards }: StepParts): StepImplem
         : await looseShards.execute(runId, execution ? ofStep(execution, request) : request);
       return { ok: true, value };
     },
+    // What these two reject with is a journal out of reach, which the engine is to try again.
+    async addCheckpoint(checkpoint) {
+      const { runId, callId, stepName, execution } = caller();
+      if (!execution) return { ok: false, error: noRun("checkpoint").toJSON() };
+      const durable = stepName === stepId("addCheckpoint");
+      // The same each time the step is executed, so that it is told once.
+      const id = durable ? callId : `${callId}~${ordinalOf(execution)}`;
+      await checkpoints.add(runId, { ...checkpoint, id });
+      return { ok: true, value: null };
+    },
+    async findCheckpoint({ type, ordinal }) {
+      const { runId, execution } = caller();
+      if (!execution) return { ok: false, error: noRun("awaitCheckpoint").toJSON() };
+      return { ok: true, value: await checkpoints.find(runId, type, ordinal) };
+    },
   };
+}
+
+/** Checkpoints that a step's execution has posted. */
+const posted = new WeakMap<StepExecution, number>();
+
+function ordinalOf(execution: StepExecution): number {
+  const ordinal = (posted.get(execution) ?? 0) + 1;
+  posted.set(execution, ordinal);
+  return ordinal;
+}
+
+function noRun(name: string): OrchestratorError {
+  return new OrchestratorError(
+    "CONFIG_INVALID",
+    `${name} was called outside of a run: call it from a workflow, or from a step`,
+  );
 }
 
 /** One execution of a step, an object of its own each time. */

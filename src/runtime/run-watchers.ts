@@ -1,13 +1,13 @@
-/** Who waits for which run's end. */
-export interface RunEnds {
+/** Who waits for news of which run: of its end, of its journal. */
+export interface RunWatchers {
   /** Wakes all who wait for the run. */
   notify(runId: string): void;
-  /** Calls back at the run's end, until the returned function is called. */
+  /** Calls back at each of the run's news, until the returned function is called. */
   subscribe(runId: string, callback: () => void): () => void;
 }
 
-/** Creates a registry of waiters, empty. */
-export function createRunEnds(): RunEnds {
+/** Creates a registry of watchers, empty. */
+export function createRunWatchers(): RunWatchers {
   const waiting = new Map<string, Set<() => void>>();
   return {
     notify(runId) {
@@ -29,7 +29,7 @@ const REREAD_MS = 1000;
 
 /** Calls back once when a run has ended, here or in another process, unless it is stopped before. */
 export function watchEnd(
-  ends: RunEnds,
+  ends: RunWatchers,
   runId: string,
   hasEnded: () => Promise<boolean>,
   callback: () => void,

@@ -1,0 +1,33 @@
+import { existsSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+import { resolve } from "pathe";
+import { OrchestratorError } from "../core/errors.ts";
+
+/** What is loaded where no file is named, and it is there. */
+const DEFAULT_FILE = "runners.mjs";
+
+/** The runner functions of a module, by name; those of `runners.mjs` where no file is named. */
+export async function loadRunners(
+  file: string | undefined,
+): Promise<Record<string, unknown> | undefined> {
+  const path = resolve(file ?? DEFAULT_FILE);
+  if (!existsSync(path)) {
+    if (file === undefined) return undefined;
+    throw new OrchestratorError(
+      "CONFIG_INVALID",
+      `--runners names a file that is not there: ${path}`,
+    );
+  }
+  try {
+    return (await import(pathToFileURL(path).href)) as Record<string, unknown>;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new OrchestratorError(
+      "CONFIG_INVALID",
+      `The runners in ${path} cannot be loaded: ${reason}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}

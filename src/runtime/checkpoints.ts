@@ -1,0 +1,93 @@
+import { resumeHook } from "workflow/api";
+import { parseAwaitedToken } from "../core/awaited.ts";
+import { createEventFold } from "../core/run-events.ts";
+import type { Checkpoint } from "../types/service.ts";
+import type { World } from "./engine-world.ts";
+import type { Journals } from "./journal.ts";
+
+/** The checkpoints of runs, and the workflows that wait for them. */
+export interface Checkpoints {
+  /** Stores one, unless the run has one of this id, and wakes its workflow where that waits for it. */
+  add(runId: string, checkpoint: { id: string; type: string; data?: unknown }): Promise<void>;
+  /**
+   * All of a run, ascending.
+   *
+   * @param id the id that they name, which may be the caller's own
+   */
+  list(runId: string, id?: string): Promise<Checkpoint[]>;
+  /** The n-th one of a type. */
+  find(runId: string, type: string, ordinal: number): Promise<Checkpoint | undefined>;
+  /** Wakes who was left waiting by a process that died between storing a checkpoint and waking. */
+  recover(): Promise<void>;
+}
+
+type Hook = Awaited<ReturnType<World["hooks"]["list"]>>["data"][number];
+
+/** Checkpoints in the runs' journals; who waits for one does so by a hook of the engine's. */
+export function createCheckpoints(world: () => World, journals: Journals): Checkpoints {
+  async function list(runId: string, id = runId): Promise<Checkpoint[]> {
+    let fold = createEventFold(id);
+    let found: Checkpoint[] = [];
+    for await (const { entries, anew } of journals.pages(runId)) {
+      if (anew) {
+        fold = createEventFold(id);
+        found = [];
+      }
+      for (const entry of entries) {
+        const event = fold.next(entry);
+        if (event?.event === "checkpoint") found.push(event.data);
+      }
+    }
+    return found;
+  }
+
+  async function find(runId: string, type: string, ordinal: number) {
+    const all = await list(runId);
+    return all.filter((checkpoint) => checkpoint.type === type)[ordinal - 1];
+  }
+
+  async function hooks(runId?: string): Promise<Hook[]> {
+    const found: Hook[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await world().hooks.list({
+        ...(runId !== undefined && { runId }),
+        pagination: { limit: 100, ...(cursor !== undefined && { cursor }) },
+      });
+      found.push(...page.data);
+      cursor = page.hasMore ? (page.cursor ?? undefined) : undefined;
+    } while (cursor !== undefined);
+    return found;
+  }
+
+  /** Gives the waiting what there is for them; of one type, or of all. */
+  async function wake(waiting: readonly Hook[], type?: string): Promise<void> {
+    for (const { token, runId } of waiting) {
+      const awaited = parseAwaitedToken(token);
+      if (!awaited || (type !== undefined && awaited.type !== type)) continue;
+      const checkpoint = await find(runId, awaited.type, awaited.ordinal);
+      if (checkpoint) await resume(token, checkpoint);
+    }
+  }
+
+  return {
+    async add(runId, { id, type, data }) {
+      const entry = { type: "checkpoint", id, at: Date.now(), kind: type } as const;
+      await journals.append(runId, [{ ...entry, ...(data !== undefined && { data }) }]);
+      await wake(await hooks(runId), type);
+    },
+    list,
+    find,
+    recover: async () => wake(await hooks()),
+  };
+}
+
+/** Hands a checkpoint over, unless its workflow has what it waited for, or has ended. */
+async function resume(token: string, checkpoint: Checkpoint): Promise<void> {
+  const gone = ["EntityConflictError", "HookNotFoundError", "RunExpiredError"];
+  try {
+    await resumeHook(token, checkpoint);
+  } catch (error) {
+    if (!(error instanceof Error && gone.includes(error.name))) throw error;
+  }
+}

@@ -1,0 +1,102 @@
+import { awaitedToken } from "../../core/awaited.ts";
+import { assertCheckpoint } from "../../core/checkpoint.ts";
+import { OrchestratorError } from "../../core/errors.ts";
+import type { Checkpoint } from "../../types/service.ts";
+import { callStep, inWorkflow } from "./calls.ts";
+
+/** How long `awaitCheckpoint` waits. */
+export interface AwaitCheckpointOptions {
+  /** Milliseconds, or a duration such as `"30s"`, `"2h"` or `"7d"`. @default without end */
+  timeout?: number | string;
+}
+
+/**
+ * Notes a checkpoint of the run: it is kept with it, and told to all who follow it. In a workflow a
+ * durable step; in a step of your own it is posted at once, and once however often the step is executed.
+ *
+ * @param type 1 to 200 characters
+ * @param data JSON of at most 65,536 characters
+ * @throws OrchestratorError `CONFIG_INVALID` for an argument
+ */
+export async function checkpoint(type: string, data?: unknown): Promise<void> {
+  assertCheckpoint("checkpoint", type, data);
+  await callStep("addCheckpoint", [{ type, ...(data !== undefined && { data }) }]);
+}
+
+/**
+ * Waits for a checkpoint of a type, from a client, a runner or a workflow's own step. Each checkpoint is
+ * given to one call: the first call gets the first one of the type, also if that came before the call.
+ * Durable: a run may wait for days, and over restarts.
+ *
+ * @returns the checkpoint, or undefined when the time is up
+ * @throws OrchestratorError `CONFIG_INVALID` for an argument, or outside of a workflow
+ */
+export async function awaitCheckpoint<Data = unknown>(
+  type: string,
+  { timeout }: AwaitCheckpointOptions = {},
+): Promise<(Checkpoint & { data?: Data }) | undefined> {
+  assertCheckpoint("awaitCheckpoint", type);
+  const { createHook, sleep, runId } = engineOf();
+  const ordinal = takeOrdinal(type);
+  const hook = createHook<Checkpoint>({ token: awaitedToken({ runId, ordinal, type }, ++calls) });
+  // The engine stores a hook before it executes a step: what comes after the step has looked finds the hook.
+  let found = await callStep<Checkpoint | undefined>("findCheckpoint", [{ type, ordinal }]);
+  if (!found) {
+    const late = timeout === undefined ? [] : [sleep(timeout).then(() => undefined)];
+    found = await Promise.race([hook, ...late]);
+  }
+  hook.dispose();
+  if (!found) giveBack(type, ordinal);
+  return found as (Checkpoint & { data?: Data }) | undefined;
+}
+
+/** Calls of this replay so far. A replay has a context of its own, so they count alike each time. */
+let calls = 0;
+
+/** Which checkpoints of a type are nobody's yet: those given back by calls whose time was up, and all from `next` on. */
+const ordinals = new Map<string, { free: number[]; next: number }>();
+
+function takeOrdinal(type: string): number {
+  const state = ordinals.get(type) ?? { free: [], next: 1 };
+  ordinals.set(type, state);
+  return state.free.shift() ?? state.next++;
+}
+
+function giveBack(type: string, ordinal: number): void {
+  const state = ordinals.get(type)!;
+  state.free = [...state.free, ordinal].sort((a, b) => a - b);
+}
+
+/** A hook of the engine's: a promise of what it is resumed with. */
+interface Hook<T> extends PromiseLike<T> {
+  dispose(): void;
+}
+
+/** What the engine gives to workflows, by the names under which its own package finds it. */
+interface Slots {
+  [createHookSlot]?: <T>(options: { token: string }) => Hook<T>;
+  [sleepSlot]?: (duration: number | string) => Promise<void>;
+  [contextSlot]?: { workflowRunId: string };
+}
+
+const createHookSlot: unique symbol = Symbol.for("WORKFLOW_CREATE_HOOK") as never;
+const sleepSlot: unique symbol = Symbol.for("WORKFLOW_SLEEP") as never;
+const contextSlot: unique symbol = Symbol.for("WORKFLOW_CONTEXT") as never;
+
+function engineOf(): {
+  createHook: NonNullable<Slots[typeof createHookSlot]>;
+  sleep: NonNullable<Slots[typeof sleepSlot]>;
+  runId: string;
+} {
+  const slots = globalThis as Slots;
+  const createHook = slots[createHookSlot];
+  const sleep = slots[sleepSlot];
+  const context = slots[contextSlot];
+  if (inWorkflow() && createHook && sleep && context) {
+    return { createHook, sleep, runId: context.workflowRunId };
+  }
+  throw new OrchestratorError(
+    "CONFIG_INVALID",
+    "awaitCheckpoint was called outside of a workflow: only a workflow can wait without holding anything up",
+  );
+}
