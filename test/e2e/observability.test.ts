@@ -109,6 +109,13 @@ describe("a built app", () => {
   test("has metrics that pass promtool's rules, and those that its dashboard and its alerts ask for", async () => {
     const runId = await startRun(server.url, "nap", { input: 60_000 });
     await fetch(`${base}/unknown/path/here?token=secret`);
+    const stream = new AbortController();
+    await fetch(`${base}/runs/${runId}/events`, { signal: stream.signal });
+    const streams = async (): Promise<number | undefined> =>
+      valueOf(parseMetrics(await scrape()), "orchestrator_event_streams");
+    expect(await streams()).toBe(1);
+    stream.abort();
+    await until(async () => (await streams()) === 0);
     const text = await scrape();
     expect(lintMetrics(text)).toEqual([]);
     expect(promtool(text) ?? "").toBe("");
@@ -129,7 +136,8 @@ describe("a built app", () => {
       value("orchestrator_runs", { state: "queued" })! +
         value("orchestrator_runs", { state: "running" })!,
     ).toBe(1);
-    expect(value("orchestrator_event_streams")).toBe(0);
+    const events = { route: "/api/orchestrator/runs/:id/events", status_code: "200" };
+    expect(value("http_request_duration_seconds_count", events)).toBe(1);
     const unmatched = { route: "unmatched", status_code: "404" };
     expect(value("http_request_duration_seconds_count", unmatched)).toBe(1);
 
