@@ -1,4 +1,5 @@
 import type {
+  CallbacksConfig,
   CircuitConfig,
   ExecutionConfig,
   HealthCheckConfig,
@@ -10,6 +11,7 @@ import type {
   RunnersConfig,
   ShutdownConfig,
 } from "../types/config.ts";
+import { parseHostRules } from "./callback-hosts.ts";
 import { OrchestratorError } from "./errors.ts";
 import { serversOfRegions } from "./server-config.ts";
 import { longestTimer } from "./sleep.ts";
@@ -40,7 +42,14 @@ export const defaults: {
 };
 
 /** The options that every host has. */
-type SharedOption = "circuit" | "execution" | "healthCheck" | "service" | "shutdown" | "world";
+type SharedOption =
+  | "callbacks"
+  | "circuit"
+  | "execution"
+  | "healthCheck"
+  | "service"
+  | "shutdown"
+  | "world";
 
 /** The options that every host has, checked, with their defaults. */
 export function resolveShared(
@@ -52,6 +61,7 @@ export function resolveShared(
   }
   return {
     service: service && "",
+    callbacks: resolveCallbacks(user.callbacks),
     shutdown: positives(user.shutdown, defaults.shutdown, "orchestrator.shutdown"),
     healthCheck:
       user.healthCheck === false
@@ -61,6 +71,17 @@ export function resolveShared(
     execution: positives(user.execution, defaults.execution, "orchestrator.execution"),
     world: resolveWorld(user.world),
   };
+}
+
+function resolveCallbacks(value: unknown): CallbacksConfig {
+  const path = "orchestrator.callbacks";
+  const given = asObject(value ?? {}, path);
+  assertKnownKeys(given, ["allow"], path);
+  const { allow } = given;
+  if (allow === undefined) return {};
+  if (!Array.isArray(allow)) throw invalid(`${path}.allow`, "must be an array of hosts", allow);
+  parseHostRules(allow, (index) => `${path}.allow[${index}]`);
+  return { allow };
 }
 
 /** The registry of the servers that `runners` names, beside which no other can stand. */

@@ -1,6 +1,5 @@
 import { createDispatcher } from "../core/dispatch.ts";
 import { startHealthCheck, type HealthCheck } from "../core/health-check.ts";
-import { OrchestratorError } from "../core/errors.ts";
 import { createLeases } from "../core/leases.ts";
 import { previewServers } from "../core/preview.ts";
 import { createHttpExecutor, createHttpProbe } from "../executors/http.ts";
@@ -11,8 +10,11 @@ import type { Manifest } from "../types/manifest.ts";
 import type { Readiness } from "../types/service.ts";
 import type { EngineHandlers } from "./engine-world.ts";
 import { createEngine, isRunId, readEnded } from "./engine.ts";
+import { createCallbackNews } from "./callback-news.ts";
+import { createCallbacks } from "./callbacks.ts";
 import { createCheckpoints } from "./checkpoints.ts";
 import { createDurations } from "./durations.ts";
+import { listHooks } from "./hooks.ts";
 import { createInFlight } from "./in-flight.ts";
 import { createJournals, noJournals } from "./journal.ts";
 import { createLocalMode } from "./local-mode.ts";
@@ -67,7 +69,13 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     dataDir: parts.dataDir,
     configured: options.world,
     engine: parts.engine,
-    ends,
+    ends: {
+      ...ends,
+      notify(runId) {
+        ends.notify(runId);
+        callbacks.ended(runId);
+      },
+    },
     news,
   });
   const world = (): typeof installed.world => installed.world;
@@ -84,6 +92,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
   let servers: Parameters<typeof previewServers>[1] | undefined;
 
   async function start(): Promise<void> {
+    callbacks.configure();
     const registry = await createRegistry(options, parts.modules.registry, env);
     const loadBalancer = await createBalancer(options, parts.modules.loadBalancer, env);
     servers = { registry, loadBalancer, leases, now: Date.now, random: Math.random };
@@ -104,6 +113,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
       inFlight,
       shards: createShards({ ...shardParts, journals }),
       checkpoints,
+      callbacks,
       looseShards: createShards({
         ...shardParts,
         journals: noJournals,
@@ -117,7 +127,9 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     }
     // Last, since recovered runs call the steps at once.
     await installed.start();
-    await checkpoints.recover();
+    const waiting = await listHooks(world());
+    await checkpoints.recover(waiting);
+    await callbacks.recover(waiting);
     started = true;
   }
 
@@ -153,6 +165,16 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     regional: runs,
     exclusive: installed.exclusive,
   });
+  const callbacks = createCallbacks({
+    world,
+    exclusive: installed.exclusive,
+    starts: installed.starts,
+    options: options.callbacks,
+    env,
+    newsOf: createCallbackNews({ world, runs: workflowRuns, regional: runs }),
+    inFlight,
+    note: (message) => console.error(`[orchestrator] ${message}`),
+  });
   const injected = { registry: getDefaultRegistry(), loadBalancer: getDefaultLoadBalancer() };
   const { service } = options;
   const handlerAt = (route: string): ApiHandler =>
@@ -163,12 +185,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
       engine,
       runs,
       workflowRuns,
-      callbacks: {
-        assertAllowed() {
-          throw new OrchestratorError("INPUT_VALIDATION_FAILED", "callback is not served yet");
-        },
-        register: async () => undefined,
-      },
+      callbacks,
       streams: { closing: closing.signal },
       manifest,
       runners: local.runners,
@@ -183,6 +200,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     async close() {
       await drain();
       health?.stop();
+      await callbacks.close();
       await installed.close();
       await closeBrowser();
     },

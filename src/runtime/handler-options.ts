@@ -40,6 +40,7 @@ const known = [
   "world",
   "service",
   "shutdown",
+  "callbacks",
   "dataDir",
 ];
 

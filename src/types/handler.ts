@@ -1,4 +1,5 @@
 import type {
+  CallbacksConfig,
   CircuitConfig,
   ExecutionConfig,
   HealthCheckConfig,
@@ -49,6 +50,7 @@ export interface OrchestratorHandlerOptions {
    */
   service?: boolean;
   shutdown?: ShutdownConfig;
+  callbacks?: CallbacksConfig;
   /** Folder of the store. Without it `ORCHESTRATOR_DATA_DIR`, then `.orchestrator` in the working directory. */
   dataDir?: string;
 }

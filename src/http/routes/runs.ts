@@ -114,6 +114,7 @@ async function createRun(event: H3Event, base: string, options: ApiOptions): Pro
     key: idempotencyKey(headers),
     mode: event.url.searchParams.get("mode"),
     about: { ...(owner !== undefined && { owner }), ...(metadata && { metadata }) },
+    ...(callback && { callback }),
   };
   const manifest = withRun(await options.manifest());
   const answer =
@@ -163,7 +164,7 @@ async function startOther(
   { tags, ...body }: Record<string, unknown>,
   manifest: Manifest,
   options: ApiOptions,
-  { key, mode, about }: Omit<Submission, "plan">,
+  { key, mode, about, callback }: Omit<Submission, "plan">,
 ): Promise<{ runId: string }> {
   const entry = manifest.workflows.find(({ name }) => name === workflow);
   if (!entry) throw unknownWorkflow(workflow, manifest);
@@ -171,6 +172,10 @@ async function startOther(
     throw badField("mode", `cannot stand beside workflow "${workflow}": only "run" has modes`);
   }
   const named = tags === undefined ? about : { ...about, tags: parseTags(tags) };
-  const runId = await startWorkflow(entry, body, manifest, options, { key, about: named });
+  const runId = await startWorkflow(entry, body, manifest, options, {
+    key,
+    about: named,
+    ...(callback && { callback }),
+  });
   return { runId };
 }

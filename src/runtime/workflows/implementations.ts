@@ -4,6 +4,7 @@ import type { Dispatcher } from "../../core/dispatch.ts";
 import { isOrchestratorError, OrchestratorError } from "../../core/errors.ts";
 import { parseJob } from "../../core/job.ts";
 import type { ShardRequest } from "../../types/shard.ts";
+import type { ServerCallbacks } from "../callbacks.ts";
 import type { Checkpoints } from "../checkpoints.ts";
 import type { InFlight } from "../in-flight.ts";
 import type { Shards } from "../shards.ts";
@@ -21,6 +22,7 @@ export interface StepParts {
   /** Executes shards of no run, as a step of the user's or other code may ask for. */
   looseShards: Shards;
   checkpoints: Pick<Checkpoints, "add" | "find">;
+  callbacks: Pick<ServerCallbacks, "deliver" | "read">;
 }
 
 /** Makes the steps work in this process: for the engine by their ids, and for direct calls. */
@@ -36,7 +38,7 @@ export function installSteps(parts: StepParts): void {
 }
 
 function createSteps(parts: StepParts): StepImplementations {
-  const { dispatcher, inFlight, shards, looseShards, checkpoints } = parts;
+  const { dispatcher, inFlight, shards, looseShards, checkpoints, callbacks } = parts;
   return {
     findAvailableServers: (registry, region) =>
       enveloped(async () => {
@@ -86,6 +88,12 @@ function createSteps(parts: StepParts): StepImplementations {
       if (!execution) return { ok: false, error: noRun("awaitCheckpoint").toJSON() };
       return { ok: true, value: await checkpoints.find(runId, type, ordinal) };
     },
+    // And these with a World out of reach; what a receiver does is no failure of the step.
+    readCallback: async (runId) => ({ ok: true, value: await callbacks.read(runId) }),
+    deliverCallback: async (message, attempt) => ({
+      ok: true,
+      value: await callbacks.deliver(caller().runId, message, attempt),
+    }),
   };
 }
 
