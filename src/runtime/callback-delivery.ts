@@ -17,19 +17,11 @@ const TIMEOUT_MS = 15_000;
 export async function deliverOnce(
   { url, secret }: Pick<CallbackInput, "secret" | "url">,
   { runId, body, traceparent }: CallbackMessage,
-  {
-    targets,
-    signal,
-    now = Date.now,
-  }: {
-    targets: CallbackTargets;
-    signal: AbortSignal;
-    now?: () => number;
-  },
+  { targets, signal }: { targets: CallbackTargets; signal: AbortSignal },
 ): Promise<DeliveryOutcome> {
   // The same at each attempt, so that a receiver knows what it had before.
   const id = `msg_${runId}`;
-  const timestamp = Math.floor(now() / 1000);
+  const timestamp = Math.floor(Date.now() / 1000);
   const headers = {
     "content-type": "application/json",
     "user-agent": `runners-orchestrator/${version}`,
