@@ -164,6 +164,6 @@ function replayOf(text: string | null): number {
 
 /** A checkpoint's time as we write it; what is none is left out, since an EventSource cannot mend it. */
 function lastEventId(text: string | null): string | undefined {
-  const at = text === null ? Number.NaN : Date.parse(text);
-  return Number.isNaN(at) ? undefined : new Date(at).toISOString();
+  const isTime = text !== null && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(text);
+  return isTime ? text : undefined;
 }

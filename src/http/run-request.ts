@@ -63,18 +63,32 @@ export function parseRunRequest(
   return { request: { ...request, ...(mode && { mode }) }, planning: toPlan };
 }
 
+const filterNames = [
+  "workflow",
+  "state",
+  "tag",
+  "owner",
+  "since",
+  "until",
+  "limit",
+  "cursor",
+] as const;
+
 /**
- * Which runs a query asks for: `?workflow=&state=&tag=&limit=&cursor=`.
+ * Which runs a query asks for: `?workflow=&state=&tag=&owner=&since=&until=&limit=&cursor=`.
  *
  * @throws HttpProblem 400, whose message names the parameter
  */
 export function parseRunFilter(query: URLSearchParams): RunFilter {
-  const known = ["workflow", "state", "tag", "limit", "cursor"];
   for (const name of query.keys()) {
-    if (!known.includes(name)) throw badField(shorten(name), `is not one of ${known.join(", ")}`);
+    if (!(filterNames as readonly string[]).includes(name)) {
+      throw badField(shorten(name), `is not one of ${filterNames.join(", ")}`);
+    }
     if (query.getAll(name).length > 1) throw badField(name, "can be given once");
   }
-  const [workflow, state, tag, limit, cursor] = known.map((name) => query.get(name) ?? undefined);
+  const [workflow, state, tag, owner, since, until, limit, cursor] = filterNames.map(
+    (name) => query.get(name) ?? undefined,
+  );
   if (state !== undefined && !runStateSchema.safeParse(state).success) {
     const states = "queued, running, completed, failed, timed_out, cancelled";
     throw badField("state", `must be one of ${states} (got "${shorten(state)}")`);
@@ -89,9 +103,21 @@ export function parseRunFilter(query: URLSearchParams): RunFilter {
     ...(workflow !== undefined && { workflow }),
     ...(state !== undefined && { state: state as RunStateName }),
     ...(tag !== undefined && { tag }),
+    ...(owner !== undefined && { owner }),
+    ...(since !== undefined && { since: timeOf("since", since) }),
+    ...(until !== undefined && { until: timeOf("until", until) }),
     ...(limit !== undefined && { limit: Number(limit) }),
     ...(cursor !== undefined && { cursor }),
   };
+}
+
+/** Epoch milliseconds, of a text that says them or an ISO time. */
+function timeOf(field: string, text: string): number {
+  const isTime = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d))?$/;
+  const time = /^\d{1,15}$/.test(text) ? Number(text) : isTime.test(text) ? Date.parse(text) : NaN;
+  if (!Number.isNaN(time)) return time;
+  const expected = "an ISO time such as 2026-11-20T09:00:00Z, or milliseconds since 1970";
+  throw badField(field, `must be ${expected} (got "${shorten(text)}")`);
 }
 
 /** Before anything looks at the entries: a megabyte of wrong ones is half a million issues. */

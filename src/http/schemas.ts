@@ -6,7 +6,6 @@ import type {
   FailurePolicy,
   PlanStep,
   RunJob,
-  RunListEntry,
   RunnerMatrix,
   RunPlan,
   RunRequest,
@@ -21,13 +20,6 @@ import type { RunnerResult } from "../types/runner.ts";
 /** Answer of a submitted run. */
 export interface RunSubmitted {
   runId: string;
-}
-
-/** Answer of `GET /runs`. */
-export interface RunList {
-  runs: RunListEntry[];
-  /** Where the next page begins; absent on the last one. */
-  cursor?: string;
 }
 
 /** Code of an error of the run routes. */
@@ -243,23 +235,6 @@ export const runPlanSchema: z.ZodType<RunPlan> = z.object({
     shards: count,
     concurrency: z.int().positive().optional(),
     steps: z.array(planStepSchema),
-  }),
-});
-
-const runListEntrySchema: z.ZodType<RunListEntry> = z.object({
-  runId: z.string(),
-  workflow: z.string(),
-  state: runStateSchema,
-  tags: z.array(z.string()).optional(),
-  createdAt: isoTime,
-  completedAt: isoTime.optional(),
-});
-
-/** Answer of `GET /runs`. */
-export const runListSchema: z.ZodType<RunList> = z.object({
-  runs: z.array(runListEntrySchema),
-  cursor: z.string().optional().meta({
-    description: "Where the next page begins; absent on the last one.",
   }),
 });
 

@@ -144,13 +144,12 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     return inFlight.drain(options.shutdown.timeout);
   }
 
-  const lists = createRunLists(world, manifest);
+  const lists = createRunLists(installed.findRuns, manifest);
   const runs = createRunService({
     world,
     engine,
     starts: installed.starts,
     views,
-    lists,
     preview: async (mode, jobs) =>
       mode === "local" ? local.preview(jobs) : previewServers(jobs, servers!),
   });

@@ -59,6 +59,18 @@ export const stateOfStatus: {
   cancelled: "cancelled",
 };
 
+/** The statuses of the states that they tell by themselves; the others may be in the output of a run of ours. */
+export const statusOfState: {
+  readonly queued: "pending";
+  readonly running: "running";
+  readonly cancelled: "cancelled";
+} = { queued: "pending", running: "running", cancelled: "cancelled" };
+
+/** Whether a state is told by the engine's status alone. */
+export function hasStatus(state: string): state is keyof typeof statusOfState {
+  return Object.hasOwn(statusOfState, state);
+}
+
 /** A run's record, or undefined where there is none. */
 export async function readStored(
   world: World,

@@ -5,10 +5,10 @@ import { splitIntoShards } from "../core/shards.ts";
 import type { Preview } from "../core/preview.ts";
 import type { RunEngine, RunService } from "../types/engine.ts";
 import type { PlannedJob, PlanStep, RunInput, RunMode } from "../types/run.ts";
-import { readStored, stateOfStatus, type StoredRun, type World } from "./engine-world.ts";
+import { readStored, type StoredRun, type World } from "./engine-world.ts";
 import { isRunId } from "./engine.ts";
-import type { RunLists } from "./run-lists.ts";
-import { outputOf, packInput, type RunView, type RunViews } from "./run-views.ts";
+import { stateOf } from "./run-info.ts";
+import { packInput, type RunView, type RunViews } from "./run-views.ts";
 import { aboutOf, type Starts } from "./starts.ts";
 
 /** What runs over regions are served from. */
@@ -17,14 +17,13 @@ export interface RunServiceOptions {
   engine: Pick<RunEngine, "start">;
   starts: Pick<Starts, "find">;
   views: RunViews;
-  lists: RunLists;
   /** Where jobs would go now. */
   preview: (mode: RunMode, jobs: readonly PlannedJob[]) => Promise<Preview[]>;
 }
 
 /** Runs over regions, from the engine's records and the runs' journals: nothing is known only here. */
 export function createRunService(options: RunServiceOptions): RunService {
-  const { world, engine, starts, views, lists } = options;
+  const { world, engine, starts, views } = options;
 
   /** The engine's id of a run that a caller knows by this or by one of its own. */
   async function resolve(id: string): Promise<string | undefined> {
@@ -97,7 +96,6 @@ export function createRunService(options: RunServiceOptions): RunService {
         },
       };
     },
-    list: lists.list,
     engineId: async (id) => (await find(id))?.runId,
   };
 }
@@ -127,10 +125,9 @@ function planSteps(
 /** What a run's record says of it. */
 function factsOf(run: StoredRun): RunFacts {
   const { runId, tags } = aboutOf(run);
-  const output = outputOf(run);
   return {
     runId: runId ?? run.runId,
-    state: run.status === "completed" ? output!.state : stateOfStatus[run.status],
+    state: stateOf(run),
     createdAt: run.createdAt.getTime(),
     ...(run.completedAt && { completedAt: run.completedAt.getTime() }),
     ...(tags && { tags }),

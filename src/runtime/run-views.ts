@@ -142,5 +142,6 @@ async function inputOf(run: StoredRun): Promise<RunInput> {
 /** What an ended run of ours returned. */
 export function outputOf(run: StoredRun): RunOutput | undefined {
   if (run.status !== "completed") return undefined;
-  return hydrateResourceIO(run, observabilityRevivers).output as RunOutput;
+  // Without the input, which may be large.
+  return hydrateResourceIO({ ...run, input: undefined }, observabilityRevivers).output as RunOutput;
 }

@@ -10,8 +10,8 @@ import { readStored, type StoredRun, type World } from "./engine-world.ts";
 import { isRunId } from "./engine.ts";
 import type { Journals } from "./journal.ts";
 import { followRun } from "./run-follow.ts";
-import { runInfoOf } from "./run-info.ts";
-import { type RunLists, workflowNames } from "./run-lists.ts";
+import { runInfoOf, workflowNames } from "./run-info.ts";
+import type { RunLists } from "./run-lists.ts";
 import type { RunWatchers } from "./run-watchers.ts";
 import type { Starts } from "./starts.ts";
 

@@ -6,6 +6,9 @@ import { createClaims } from "./claims.ts";
 import { createTargetWorld } from "./target-world.ts";
 import { type EngineHandlers, queuePrefixes, type World } from "./engine-world.ts";
 import { ownQueueHandler, ownQueuePrefix } from "./own-workflows.ts";
+import { labelledRuns, runLabels } from "./run-labels.ts";
+import type { FindRuns } from "./run-lists.ts";
+import { scannedRuns } from "./run-scan.ts";
 import type { RunWatchers } from "./run-watchers.ts";
 import { stepId } from "./workflows/calls.ts";
 
@@ -15,6 +18,7 @@ export interface InstalledWorld {
   /** Whether no other process can execute its runs. */
   exclusive: boolean;
   starts: Starts;
+  findRuns: FindRuns;
   /** Starts the queue and takes up the runs that a crash left; resolves when both are done. */
   start(): Promise<void>;
   close(): Promise<void>;
@@ -47,12 +51,20 @@ export function installWorld(setup: WorldSetup): InstalledWorld {
   process.env.WORKFLOW_TARGET_WORLD = target;
   const { world, start, close } = createTargetWorld(`${dataDir}/world`, engine, { ends, news });
   setWorld(world);
-  return { world, exclusive: false, starts: claimStarts(createClaims(dataDir)), start, close };
+  return {
+    world,
+    exclusive: false,
+    starts: claimStarts(createClaims(dataDir)),
+    findRuns: scannedRuns(() => world),
+    start,
+    close,
+  };
 }
 
 function installEmbedded({ configured, engine, ends, news, dataDir }: WorldSetup): InstalledWorld {
   const world = createEmbeddedWorld({
     dataDir: `${dataDir}/store`,
+    labels: runLabels,
     ...(configured.type === "embedded" && { retention: configured.retention }),
   });
   for (const kind of ["flow", "step"] as const) {
@@ -75,6 +87,7 @@ function installEmbedded({ configured, engine, ends, news, dataDir }: WorldSetup
     world,
     exclusive: true,
     starts: embeddedStarts(world),
+    findRuns: labelledRuns(world),
     start: world.start,
     close: world.close,
   };

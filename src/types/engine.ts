@@ -1,6 +1,5 @@
 import type { JsonObject } from "./runner.ts";
-import type { RunFilter } from "./service.ts";
-import type { RunInput, RunListEntry, RunMode, RunPlan, RunResults, RunStatus } from "./run.ts";
+import type { RunInput, RunMode, RunPlan, RunResults, RunStatus } from "./run.ts";
 
 /** A run's state as our API spells it. */
 export type RunState = "cancelled" | "completed" | "failed" | "queued" | "running";
@@ -91,5 +90,4 @@ export interface RunService {
   /** What the run was started with. */
   input(id: string): Promise<RunInput | undefined>;
   plan(input: RunInput): Promise<RunPlan>;
-  list(filter: RunFilter): Promise<{ runs: RunListEntry[]; cursor?: string }>;
 }

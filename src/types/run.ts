@@ -215,16 +215,6 @@ export interface RunResults {
   durationMs?: number;
 }
 
-/** An entry of a list of runs. */
-export interface RunListEntry {
-  runId: string;
-  workflow: string;
-  state: RunStateName;
-  tags?: string[];
-  createdAt: string;
-  completedAt?: string;
-}
-
 /** Where a plan would send a job now. */
 export interface PlanStep {
   jobId: string;

@@ -2,6 +2,7 @@ import { WorkflowWorldError, RunNotSupportedError } from "workflow/internal/erro
 import { copy } from "./copy.ts";
 import { hookChange } from "./hooks.ts";
 import { checkId, keys } from "./keys.ts";
+import type { Labels } from "./labels.ts";
 import { isLegacy, legacyChange } from "./legacy.ts";
 import type { EventLog } from "./log.ts";
 import {
@@ -15,7 +16,7 @@ import {
 import type { Queue } from "./queue.ts";
 import { type Change, type Fact, hasEnded, type Records } from "./records.ts";
 import { checkNewRunId, isUntracedStart, runChange } from "./runs.ts";
-import { type StepStart, stepChange, stepHasEnded } from "./steps.ts";
+import { type StepStart, stepChange, trackStarts } from "./steps.ts";
 import type { Store, Wait, Write } from "./store.ts";
 import type { Claim, Event, EventResult, Run, RunChange, Step } from "./types.ts";
 import { timeOfUlid } from "./ulid.ts";
@@ -31,6 +32,7 @@ const MAX_EVENTS = 25_000;
 export interface EventsOptions {
   store: Store;
   records: Records;
+  labels: Labels;
   log: EventLog;
   queue: Queue;
   now: () => number;
@@ -74,7 +76,7 @@ interface Decision {
 
 /** Makes the one function that changes runs, steps, hooks and waits. */
 export function createEvents(options: EventsOptions): CreateEvent {
-  const { store, records, log, queue, now, ulid } = options;
+  const { store, records, labels, log, queue, now, ulid } = options;
   /** Steps that this process has started and that have not ended. */
   const startedHere = new Set<string>();
 
@@ -148,6 +150,9 @@ export function createEvents(options: EventsOptions): CreateEvent {
     const { facts } = decided;
     const after = decided.result.run ?? run;
     const writes = [...decided.writes];
+    if (writes.length > 0 && decided.result.run) {
+      writes.push(...labels.writes(run, decided.result.run));
+    }
     const caused: string[] = [];
     if (after && facts.length > 0) {
       const follow = messages(after, facts, decided.result.step);
@@ -257,15 +262,6 @@ function endOfRun(store: Store, run: Run): Write[] {
     writes.push(...messageWrites(key, value, undefined));
   }
   return writes;
-}
-
-function trackStarts(startedHere: Set<string>, facts: readonly Fact[], step?: Step): void {
-  for (const { eventType, runId, correlationId } of facts) {
-    if (eventType === "step_started") startedHere.add(`${runId}/${correlationId}`);
-    else if (step && (stepHasEnded(step) || eventType === "step_retrying")) {
-      startedHere.delete(`${runId}/${correlationId}`);
-    }
-  }
 }
 
 function lastOf(log: EventLog, runId: string, eventType: string): Fact | undefined {

@@ -4,7 +4,11 @@ export type {
   ClaimedStart,
   EmbeddedWorld,
   EmbeddedWorldOptions,
+  LabelledRun,
+  LabelledRuns,
   RunEnd,
+  RunLabels,
+  RunQuery,
   World,
   WorldStats,
 } from "./types.ts";

@@ -10,6 +10,11 @@ export const keys = {
   /** Where a list of runs lies, oldest first; one for every combination of filters. */
   runList: (filter: { workflowName?: string; status?: string }) =>
     `runs/${filter.workflowName === undefined ? "*" : hash(filter.workflowName)}/${filter.status ?? "*"}/`,
+  /** Where the list of the runs with a label lies, oldest first. */
+  labelList: (label: string) => `label/${hash(label)}/`,
+  labelLists: "label/",
+  /** Which labels the lists by label have, and up to when. */
+  labels: "meta/labels",
   /** Ended runs by their end. */
   ended: "ended/",
   event: (runId: string, eventId: string) => `event/${runId}/${eventId}`,

@@ -215,7 +215,7 @@ function stepAnywhere(store: Store, records: Records, stepId: string): Step | un
 }
 
 /** A record as it goes out: a copy, which the caller may change, without its payloads when `resolveData` is `none`. */
-function bare<T extends Run | Step>(record: T, resolveData?: "none" | "all"): T {
+export function bare<T extends Run | Step>(record: T, resolveData?: "none" | "all"): T {
   if (resolveData === "none") return copy({ ...record, input: undefined, output: undefined });
   return copy(record);
 }

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { open, type RootDatabase, type RootDatabaseOptions } from "lmdb";
 import { copy } from "./copy.ts";
-import { bucketOf, merged, type Pending } from "./pending.ts";
+import { boundsOf, bucketOf, merged, type Pending } from "./pending.ts";
 import type { Range, Store, Wait, Write } from "./store.ts";
 
 /** Changes that one transaction commits. */
@@ -213,8 +213,13 @@ export function openLmdbStore(options: { dataDir: string; readOnly: boolean }): 
       }
       return value as T | undefined;
     },
+    has(key) {
+      const pending = groups.length > 0 ? pendingOf(key) : undefined;
+      return pending ? pending.value !== undefined : database.doesExist(key);
+    },
     current,
     range: <T>(range: Range) => merged<T>(database, groups, range),
+    count: (range) => database.getKeysCount(boundsOf(range)),
     write(writes, wait = "busily") {
       const refusal = refused();
       if (refusal) return Promise.reject(refusal);

@@ -1,4 +1,4 @@
-import type { RootDatabase } from "lmdb";
+import type { RangeOptions, RootDatabase } from "lmdb";
 import { copy } from "./copy.ts";
 import type { Entry, Range } from "./store.ts";
 
@@ -21,17 +21,31 @@ function bucketsOf(writes: Pending, prefix: string): Iterable<Map<string, {} | u
   return [...writes].flatMap(([other, bucket]) => (other.startsWith(prefix) ? [bucket] : []));
 }
 
+/** A range in the database's own words. */
+export function boundsOf({ prefix, after, upTo, reverse = false }: Range): RangeOptions {
+  // Prefixes end with "/", and "0" is the character after it.
+  const beyond = `${prefix.slice(0, -1)}0`;
+  return {
+    start: after ?? (reverse ? beyond : prefix),
+    end: upTo ?? (reverse ? prefix : beyond),
+    exclusiveStart: after !== undefined,
+    inclusiveEnd: upTo !== undefined,
+    reverse,
+  };
+}
+
 /** The database's keys with the pending writes laid over them. */
 export function* merged<T>(
   database: RootDatabase<any, string>,
   groups: readonly { writes: Pending }[],
   range: Range,
 ): Iterable<Entry<T>> {
-  const { prefix, after, reverse = false } = range;
-  // Prefixes end with "/", and "0" is the character after it.
-  const beyond = `${prefix.slice(0, -1)}0`;
+  const { prefix, after, upTo, reverse = false } = range;
+  const before = (a: string, b: string): boolean => (reverse ? a > b : a < b);
   const inRange = (key: string): boolean =>
-    key.startsWith(prefix) && (after === undefined || (reverse ? key < after : key > after));
+    key.startsWith(prefix) &&
+    (after === undefined || before(after, key)) &&
+    (upTo === undefined || !before(upTo, key));
   const pending = new Map<string, {} | undefined>();
   for (const { writes } of groups) {
     for (const bucket of bucketsOf(writes, prefix)) {
@@ -40,14 +54,8 @@ export function* merged<T>(
   }
   const overlay = [...pending.keys()].sort();
   if (reverse) overlay.reverse();
-  const before = (a: string, b: string): boolean => (reverse ? a > b : a < b);
   let position = 0;
-  const stored = database.getRange({
-    start: after ?? (reverse ? beyond : prefix),
-    end: reverse ? prefix : beyond,
-    exclusiveStart: after !== undefined,
-    reverse,
-  });
+  const stored = database.getRange(boundsOf(range));
   for (const { key, value } of stored as Iterable<{ key: string; value: unknown }>) {
     while (position < overlay.length && before(overlay[position]!, key)) {
       const first = overlay[position++]!;

@@ -1,4 +1,5 @@
 import { keys, lastPart, number } from "./keys.ts";
+import type { Labels } from "./labels.ts";
 import { type Message, messageWrites } from "./messages.ts";
 import type { Fact, Records } from "./records.ts";
 import { runRemovals } from "./runs.ts";
@@ -21,6 +22,7 @@ export interface Retention {
 export interface RetentionOptions {
   store: Store;
   records: Records;
+  labels: Labels;
   now: () => number;
   /** Milliseconds after a run's end. */
   maxAge: number;
@@ -33,7 +35,7 @@ const HOUR_MS = 60 * 60 * 1000;
 
 /** Makes the retention over a store. */
 export function createRetention(options: RetentionOptions): Retention {
-  const { store, records, now, maxAge, maxCount } = options;
+  const { store, records, labels, now, maxAge, maxCount } = options;
   let endedRuns = 0;
   let pruning: Promise<number> | undefined;
   let stopped = false;
@@ -44,7 +46,7 @@ export function createRetention(options: RetentionOptions): Retention {
     const run = records.run(runId);
     const claims = store.get<string[]>(keys.claimed(runId)) ?? [];
     const visible: Write[] = [
-      ...(run ? runRemovals(run) : []),
+      ...(run ? [...runRemovals(run), ...labels.removals(run)] : []),
       ...claims.map((key) => ({ key: keys.claim(key), value: undefined })),
       { key: keys.claimed(runId), value: undefined },
     ];

@@ -137,6 +137,16 @@ function startingFact(step: Step, fact: Fact, { startedHere, maxRetries }: StepS
   return { ...fact, eventData: { ...fact.eventData, attempt } };
 }
 
+/** Keeps up, with what has been stored, which steps this process has started and not ended. */
+export function trackStarts(startedHere: Set<string>, facts: readonly Fact[], step?: Step): void {
+  for (const { eventType, runId, correlationId } of facts) {
+    if (eventType === "step_started") startedHere.add(`${runId}/${correlationId}`);
+    else if (step && (stepHasEnded(step) || eventType === "step_retrying")) {
+      startedHere.delete(`${runId}/${correlationId}`);
+    }
+  }
+}
+
 function stepWrites(previous: Step | undefined, next: Step): Write[] {
   const writes: Write[] = [{ key: keys.step(next.runId, next.stepId), value: next }];
   if (!previous) {

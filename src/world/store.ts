@@ -14,6 +14,8 @@ export interface Range {
   prefix: string;
   /** Only keys beyond this one, in the order of reading. */
   after?: string;
+  /** No key beyond this one, in the order of reading. */
+  upTo?: string;
   /** From the last key to the first. @default false */
   reverse?: boolean;
 }
@@ -39,7 +41,11 @@ export interface Entry<T> {
  */
 export interface Store {
   get<T>(key: string): T | undefined;
+  /** True when a key has a value, which is neither read nor kept. */
+  has(key: string): boolean;
   range<T>(range: Range): Iterable<Entry<T>>;
+  /** About how many keys a range has: what is not stored yet may be missing. */
+  count(range: Range): number;
   /** @param wait how the caller waits @default "busily" */
   write(writes: readonly Write[], wait?: Wait): Promise<void>;
   /** Resolves when all that has been written is stored, or what has been written of a key; hurries nothing. */

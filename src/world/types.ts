@@ -44,8 +44,52 @@ export interface EmbeddedWorldOptions {
    * @default what the engine's registry of step functions says
    */
   maxRetries?: (stepName: string) => number | undefined;
+  /** What `listRuns` finds runs by, beside their workflow and status. */
+  labels?: RunLabels;
   /** The time in milliseconds since the epoch. @default Date.now */
   now?: () => number;
+}
+
+/** What a run's labels are. */
+export interface RunLabels {
+  /** Another one than that of the store has the lists by label made anew, as `of` answers otherwise for runs as before. */
+  version: number;
+  /**
+   * Short texts, such as `tag:nightly`, of a run as it was created, as it goes on or as it ended: always the same of
+   * the same record. It is asked while the run's change is stored, so it must be quick and must not throw.
+   */
+  of: (run: Run) => readonly string[];
+}
+
+/** Which runs to list; all that is given must hold. */
+export interface RunQuery {
+  /** Labels that a run must have, all of them. */
+  labels?: readonly string[];
+  workflowName?: string;
+  status?: Run["status"];
+  /** Workflows whose runs are left out. */
+  exceptWorkflows?: readonly string[];
+  /** Milliseconds since the epoch: created at this time or later. */
+  since?: number;
+  /** Milliseconds since the epoch: created before this time. */
+  until?: number;
+  /** 1 to 1000. */
+  limit: number;
+  /** What the page before answered with. */
+  cursor?: string;
+}
+
+/** A run in a list, without its input and output, and with its labels. */
+export interface LabelledRun {
+  run: Run;
+  labels: readonly string[];
+}
+
+/** A page of runs, the newest first. */
+export interface LabelledRuns {
+  runs: LabelledRun[];
+  /** Where the next page begins; absent on the last one. */
+  cursor?: string;
 }
 
 /** A key that belongs to at most one run. */
@@ -133,6 +177,11 @@ export interface EmbeddedWorld extends World {
   ): Promise<ClaimedStart>;
   /** The run that a key belongs to. */
   claimed(key: string): string | undefined;
+  /**
+   * Lists runs by their labels, workflow, status and time. Waits for the lists by label where a World without these
+   * labels has written to the folder, as they are made anew then, for which one that reads only is refused.
+   */
+  listRuns(query: RunQuery): Promise<LabelledRuns>;
   /** Calls back when a run's start or its end is stored; answers with a function that stops it. */
   onRunChange(callback: (change: RunChange) => void): () => void;
   /** The same for ends alone. */

@@ -4,6 +4,7 @@ import { getStepFunction } from "workflow/internal/private";
 import { createClaims } from "./claims.ts";
 import { type CreateEvent, createEvents, SPEC_VERSION } from "./events.ts";
 import { keys } from "./keys.ts";
+import { createLabels } from "./labels.ts";
 import { createLists } from "./lists.ts";
 import { openLmdbStore } from "./lmdb-store.ts";
 import { createLog } from "./log.ts";
@@ -12,6 +13,7 @@ import { createQueue } from "./queue.ts";
 import { hasEnded, readRecords } from "./records.ts";
 import { recover } from "./recovery.ts";
 import { createRetention } from "./retention.ts";
+import { createRunQuery } from "./run-query.ts";
 import type { Store } from "./store.ts";
 import { createStreams } from "./streams.ts";
 import type { EmbeddedWorld, EmbeddedWorldOptions, RunChange, RunEnd, World } from "./types.ts";
@@ -43,6 +45,7 @@ export function createEmbeddedWorld(options: EmbeddedWorldOptions): EmbeddedWorl
   // No id may fall below one that was given before, whatever the clock does.
   const ulid = (): string => (next ??= createUlids(now, store.get<number>(keys.clock) ?? 0))();
   const records = readRecords(store);
+  const labels = createLabels(store, records, options.labels);
   const log = createLog(store);
   const streams = createStreams(store);
   const queue = createQueue({
@@ -56,6 +59,7 @@ export function createEmbeddedWorld(options: EmbeddedWorldOptions): EmbeddedWorl
   const retention = createRetention({
     store,
     records,
+    labels,
     now,
     maxAge: options.retention?.age ?? 30 * day,
     maxCount: options.retention?.count ?? 10_000,
@@ -63,6 +67,7 @@ export function createEmbeddedWorld(options: EmbeddedWorldOptions): EmbeddedWorl
   const create: CreateEvent = createEvents({
     store,
     records,
+    labels,
     log,
     queue,
     now,
@@ -91,6 +96,8 @@ export function createEmbeddedWorld(options: EmbeddedWorldOptions): EmbeddedWorl
     streams.recover();
     retention.start();
     queue.start();
+    // In the background: whoever lists by labels waits for it, and is told when it fails.
+    labels.ready().catch(() => undefined);
   }
 
   const world: EmbeddedWorld = {
@@ -105,6 +112,7 @@ export function createEmbeddedWorld(options: EmbeddedWorldOptions): EmbeddedWorl
     registerHandler: queue.registerHandler,
     getDeploymentId: async () => "dpl_embedded",
     ...createClaims({ store, records, create, world: () => world }),
+    ...createRunQuery(store, records, labels),
     start: () => (starting ??= startOnce()),
     close: () =>
       (closing ??= (async () => {
@@ -162,7 +170,9 @@ function openLazily(
   return {
     store: {
       get: (key) => open().get(key),
+      has: (key) => open().has(key),
       range: (range) => open().range(range),
+      count: (range) => open().count(range),
       async write(writes, wait) {
         if (isClosed()) throw new Error(`[orchestrator] the World in ${dataDir} has been closed`);
         take();

@@ -4,7 +4,8 @@ import { runWorkflow } from "../../src/core/run-workflow.ts";
 import type { ApiOptions } from "../../src/http/app.ts";
 import type { RunEngine, RunRecord, RunService, SubmitOptions } from "../../src/types/engine.ts";
 import type { JournalEntry } from "../../src/types/journal.ts";
-import type { RunInput, RunListEntry } from "../../src/types/run.ts";
+import type { RunInput } from "../../src/types/run.ts";
+import type { RunInfo, WorkflowRuns } from "../../src/types/service.ts";
 
 /** A run in memory: what it was started with, and its journal as folded so far. */
 export interface MemoryRun {
@@ -110,25 +111,6 @@ export function createMemoryRuns(now: () => number = Date.now): MemoryRuns {
         })),
       },
     }),
-    list: async ({ workflow, state, tag, limit = 20, cursor = "0" }) => {
-      const entries = [...byEngineId.values()]
-        .map(({ facts }): RunListEntry => ({
-          runId: facts.runId,
-          workflow: "run",
-          state: facts.state,
-          ...(facts.tags && { tags: [...facts.tags] }),
-          createdAt: new Date(facts.createdAt).toISOString(),
-        }))
-        .toReversed()
-        .filter((entry) => workflow === undefined || entry.workflow === workflow)
-        .filter((entry) => state === undefined || entry.state === state)
-        .filter((entry) => tag === undefined || entry.tags?.includes(tag));
-      const end = Number(cursor) + limit;
-      return {
-        runs: entries.slice(Number(cursor), end),
-        ...(end < entries.length && { cursor: String(end) }),
-      };
-    },
   };
 
   const read = async (id: string): Promise<RunRecord | undefined> => {
@@ -153,13 +135,27 @@ export function createMemoryRuns(now: () => number = Date.now): MemoryRuns {
     },
   };
 
+  const list: WorkflowRuns["list"] = async (filter) => {
+    const { limit = 20, cursor = "0" } = filter;
+    const asked = [...byEngineId.values()]
+      .map(infoOf)
+      .toReversed()
+      .filter((run) => filter.workflow === undefined || run.workflow === filter.workflow)
+      .filter((run) => filter.state === undefined || run.state === filter.state)
+      .filter((run) => filter.tag === undefined || run.tags?.includes(filter.tag))
+      .filter((run) => filter.owner === undefined || run.owner === filter.owner)
+      .filter(({ createdAt }) => Date.parse(createdAt) >= (filter.since ?? 0))
+      .filter(({ createdAt }) => Date.parse(createdAt) < (filter.until ?? Infinity));
+    const end = Number(cursor) + limit;
+    return {
+      runs: asked.slice(Number(cursor), end),
+      ...(end < asked.length && { cursor: String(end) }),
+    };
+  };
   const absent = (): Promise<never> => Promise.reject(new Error("not kept in memory"));
   const service: MemoryRuns["service"] = {
     workflowRuns: {
-      list: async (filter) => {
-        const { runs: entries, ...page } = await runs.list(filter);
-        return { ...page, runs: entries.map((entry) => ({ ...entry, mode: "remote" })) };
-      },
+      list,
       read: absent,
       cancel: absent,
       addCheckpoint: absent,
@@ -197,5 +193,20 @@ export function createMemoryRuns(now: () => number = Date.now): MemoryRuns {
       waiting.clear();
     },
     add: (record) => void others.set(record.runId, record),
+  };
+}
+
+function infoOf({ facts, input, options }: MemoryRun): RunInfo {
+  const { runId, state, tags, createdAt, completedAt } = facts;
+  return {
+    runId,
+    workflow: runWorkflow.name,
+    mode: input.mode,
+    state,
+    ...(options.owner !== undefined && { owner: options.owner }),
+    ...(options.metadata && { metadata: options.metadata }),
+    ...(tags && { tags: [...tags] }),
+    createdAt: new Date(createdAt).toISOString(),
+    ...(completedAt !== undefined && { completedAt: new Date(completedAt).toISOString() }),
   };
 }

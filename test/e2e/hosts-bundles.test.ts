@@ -145,8 +145,8 @@ test("a host without the app's workflows leaves their runs in the store as they 
     // The step that was cut off is due at once; a process without it could only fail it.
     await new Promise((resolve) => setTimeout(resolve, 3000));
     const { body } = await send(`${base}/runs`);
-    expect(body.runs.find((run: { runId: string }) => run.runId === runId)).toMatchObject({
-      state: "running",
+    expect(body.runs.find((run: { id: string }) => run.id === runId)).toMatchObject({
+      status: "running",
     });
     expect(other.output()).not.toMatch(/failed|error/i);
   } finally {

@@ -24,9 +24,11 @@ afterEach(async () => {
   for (const stop of stops.splice(0).reverse()) await stop();
 });
 
-test("every TypeScript block, here and in the guide to runs, type-checks against the package's own types", async () => {
-  const guide = readBlocks(readFileSync(join(root, "docs/runs.md"), "utf8"));
-  const typescript = [...blocks, ...guide].filter(({ language }) => language === "ts");
+test("every TypeScript block, here and in the guides, type-checks against the package's own types", async () => {
+  const guides = ["docs/events.md", "docs/runs.md"].flatMap((path) =>
+    readBlocks(readFileSync(join(root, path), "utf8")),
+  );
+  const typescript = [...blocks, ...guides].filter(({ language }) => language === "ts");
   expect(typescript.length).toBeGreaterThan(6);
   // A later block of the same file is a later version of it, and each has to be right.
   const files = Object.fromEntries(
@@ -117,6 +119,19 @@ describe("Runner servers", () => {
   });
 });
 
+describe("Follow a run", () => {
+  const section = "Follow a run";
+
+  test("a workflow asks, is approved and followed, as the README says", async () => {
+    const files = {
+      ...filesOf(section),
+      "nitro.config.ts": filesOf("Your own app")["nitro.config.ts"]!,
+    };
+    expect(Object.keys(files)).toContain("workflows/ship.ts");
+    expect(await runCurls(section, await start(await build(files)))).toBe(5);
+  });
+});
+
 /** The fenced blocks in their order. */
 function readBlocks(markdown: string): Block[] {
   const found: Block[] = [];
@@ -184,7 +199,7 @@ function patternOf(text: string): RegExp {
   const parts = text
     .split("…")
     .map((part) => part.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`));
-  return new RegExp(`^${parts.join(".+")}$`);
+  return new RegExp(`^${parts.join(".+")}$`, "s");
 }
 
 const hasCurl = ((): boolean => {

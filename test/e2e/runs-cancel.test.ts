@@ -48,7 +48,9 @@ test.each(["embedded", "local"])(
     expect(results.completedAt).toBeDefined();
     expect(results.summary).toEqual({ total: 1, passed: 1, failed: 0, errored: 0 });
     for (const job of results.jobs.slice(1)) expect(job.error).toBe("The run was cancelled");
-    expect((await server.api("/runs?state=cancelled")).body.runs).toMatchObject([{ runId }]);
+    expect((await server.api("/runs?state=cancelled")).body.runs).toMatchObject([
+      { id: runId, status: "canceled" },
+    ]);
 
     runner.letGo();
     await server.stop("SIGKILL");

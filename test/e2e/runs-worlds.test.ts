@@ -53,7 +53,14 @@ describe.each(Object.keys(envs))("on the World %s", (world) => {
       tags: [world, "smoke"],
     });
     expect((await server.api(`/runs?tag=${world}&state=running`)).body.runs).toMatchObject([
-      { runId, workflow: "run", state: "running", tags: [world, "smoke"] },
+      {
+        id: runId,
+        workflow: "run",
+        mode: "remote",
+        status: "running",
+        state: "running",
+        tags: [world, "smoke"],
+      },
     ]);
     const began = Date.now();
     const waiting = server.ended(runId);
@@ -71,7 +78,7 @@ describe.each(Object.keys(envs))("on the World %s", (world) => {
     );
     for (const job of results.jobs) expect(job).toMatchObject({ region: "eu", server: "eu" });
     expect((await server.api(`/runs?tag=${world}`)).body.runs).toMatchObject([
-      { runId, state: "completed" },
+      { id: runId, status: "completed" },
     ]);
     expect((await server.api("/runs?tag=nobody")).body.runs).toEqual([]);
   });

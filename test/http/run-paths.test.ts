@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { serviceRunSchema } from "../../src/http/service-schemas.ts";
 import { answered, requestFor, sendRaw, serveRunApi, type RunApi } from "../_support/run-api.ts";
 
 let api: RunApi;
@@ -147,7 +148,7 @@ describe("a path", () => {
     ["DELETE", "", "GET, HEAD, POST"],
     ["PUT", "/run", "GET, HEAD, POST"],
     ["GET", "/orchestrator", "POST"],
-    ["POST", "/runs", "GET, HEAD"],
+    ["PUT", "/runs", "GET, HEAD, POST"],
     ["POST", "/a-b/status", "GET, HEAD"],
     ["DELETE", "/run/a-b", "GET, HEAD"],
     ["PATCH", "/orchestrator/a-b/status", "GET, HEAD"],
@@ -190,19 +191,60 @@ describe("POST /plan", () => {
 });
 
 describe("GET /runs", () => {
-  test("lists runs, the latest first, by tag, state and workflow, page by page", async () => {
+  test("lists runs, the newest first, by every filter, page by page", async () => {
     for (const n of [1, 2, 3]) {
       await api.submit({ ...requestFor(), runId: `r-${n}`, tags: n === 2 ? ["x"] : [] });
     }
     api.finish("r-1", "cancelled");
     const ids = async (query: string) =>
-      (await api.send(`/runs${query}`)).body.runs.map(({ runId }: { runId: string }) => runId);
+      (await api.send(`/runs${query}`)).body.runs.map(({ id }: { id: string }) => id);
     expect(await ids("")).toEqual(["r-3", "r-2", "r-1"]);
     expect(await ids("?tag=x")).toEqual(["r-2"]);
     expect(await ids("?state=cancelled&workflow=run")).toEqual(["r-1"]);
     expect(await ids("?workflow=greet")).toEqual([]);
+    expect(await ids("?owner=nobody")).toEqual([]);
+    const { createdAt } = (await api.send("/runs?tag=x")).body.runs[0];
+    const hour = 3_600_000;
+    const time = Date.parse(createdAt);
+    for (const since of [createdAt, time, `${createdAt.slice(0, 10)}`, "1970-01-01T00:00Z"]) {
+      expect(await ids(`?tag=x&since=${since}`), since).toEqual(["r-2"]);
+      expect(await ids(`?tag=x&until=${since}`), since).toEqual([]);
+    }
+    const elsewhere = new Date(time + 2 * hour).toISOString().replace("Z", "+02:00");
+    const [at, later] = [elsewhere, new Date(time + 1).toISOString()].map(encodeURIComponent);
+    expect(await ids(`?tag=x&since=${at}&until=${later}`)).toEqual(["r-2"]);
     const { cursor } = (await api.send("/runs?limit=2")).body;
     expect(await ids(`?limit=2&cursor=${cursor}`)).toEqual(["r-1"]);
+  });
+
+  test("spells states as the service does", async () => {
+    const spelled = {
+      queued: "pending",
+      completed: "completed",
+      failed: "failed",
+      timed_out: "failed",
+      cancelled: "canceled",
+    } as const;
+    for (const [state, status] of Object.entries(spelled)) {
+      const id = `spelled-${state}`;
+      await api.submit({ ...requestFor(), runId: id, tags: ["spelled"] });
+      if (state !== "queued") api.finish(id, state as "failed");
+      const { runs } = (await api.send(`/runs?tag=spelled&state=${state}`)).body;
+      expect(runs).toEqual([
+        {
+          id,
+          workflow: "run",
+          mode: "remote",
+          status,
+          state,
+          tags: ["spelled"],
+          createdAt: expect.any(String),
+          ...(state !== "queued" && { completedAt: expect.any(String) }),
+        },
+      ]);
+      expect(serviceRunSchema.safeParse(runs[0]).success).toBe(true);
+      expect(serviceRunSchema.safeParse({ ...runs[0], more: 1 }).success).toBe(false);
+    }
   });
 
   test.each([
@@ -214,10 +256,15 @@ describe("GET /runs", () => {
     ["cursor=a%20b", "cursor"],
     ["tags=x", "tags"],
     ["tag=x&tag=y", "tag"],
+    ["since=yesterday", "since"],
+    ["since=", "since"],
+    ["until=2026-13-01", "until"],
+    ["until=2026-11-20T09:00:00", "until"],
+    ["until=-1", "until"],
   ])("refuses ?%s, naming it", async (query, field) => {
     const { status, body } = await api.send(`/runs?${query}`);
-    expect([status, body.code]).toEqual([400, "BAD_REQUEST"]);
-    expect(body.message).toMatch(new RegExp(`^${field} `));
-    expect(body.data.issues[0].path).toEqual([field]);
+    expect(status).toBe(400);
+    expect(body.error).toMatch(new RegExp(`^${field} `));
+    expect(body.issues[0].path).toEqual([field]);
   });
 });

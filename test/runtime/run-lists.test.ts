@@ -1,13 +1,20 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setWorld } from "workflow/runtime";
-import { beforeEach, expect, test } from "vitest";
-import type { World } from "../../src/runtime/engine-world.ts";
-import type { RunService } from "../../src/types/engine.ts";
-import type { RunFilter } from "../../src/types/service.ts";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { callbackWorkflowId, runWorkflow } from "../../src/core/run-workflow.ts";
+import { createRunLists, type RunLists } from "../../src/runtime/run-lists.ts";
+import { createRunWatchers } from "../../src/runtime/run-watchers.ts";
+import { packInput } from "../../src/runtime/run-views.ts";
+import { type InstalledWorld, installWorld } from "../../src/runtime/world.ts";
+import type { ResolvedWorld } from "../../src/types/config.ts";
+import type { RunAbout } from "../../src/types/engine.ts";
 import type { WorkflowEntry } from "../../src/types/manifest.ts";
-import type { RunListEntry } from "../../src/types/run.ts";
+import type { RunStateName } from "../../src/types/run.ts";
+import type { RunFilter, RunInfo } from "../../src/types/service.ts";
 import type { EmbeddedWorld } from "../../src/world/index.ts";
-import { append, openWorld } from "../world/support.ts";
-import { planned, serviceOn, storeOutput, submit } from "./support.ts";
+import { planned, storeOutput } from "./support.ts";
 
 const greet: WorkflowEntry & { workflowId: string } = {
   name: "greet",
@@ -18,125 +25,194 @@ const greet: WorkflowEntry & { workflowId: string } = {
   accepts: "unknown",
 };
 
-let world: EmbeddedWorld;
-let service: RunService;
+const worlds: [string, ResolvedWorld][] = [
+  ["the embedded World", { type: "embedded", retention: { age: Infinity, count: Infinity } }],
+  ["the engine's local World", { type: "target", name: "local" }],
+];
 
-beforeEach(async () => {
-  world = await openWorld();
-  setWorld(world as unknown as World);
-  ({ service } = serviceOn(world, undefined, [greet]));
-});
+const states = ["queued", "running", "completed", "failed", "timed_out", "cancelled"] as const;
 
-/** All pages of a list. */
-async function allOf(filter: RunFilter): Promise<{ runs: RunListEntry[]; pages: number }> {
-  const runs: RunListEntry[] = [];
-  let pages = 0;
-  let cursor: string | undefined;
-  do {
-    const page = await service.list({ ...filter, ...(cursor && { cursor }) });
-    expect(page.runs.length).toBeLessThanOrEqual(filter.limit ?? 20);
-    runs.push(...page.runs);
-    ({ cursor } = page);
-    pages++;
-  } while (cursor);
-  return { runs, pages };
-}
+describe.each(worlds)("on %s", (_name, configured) => {
+  let dir: string;
+  let installed: InstalledWorld;
+  let lists: RunLists;
 
-const ids = (runs: RunListEntry[]): string[] => runs.map(({ runId }) => runId);
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), "run-lists-"));
+    process.env.WORKFLOW_TARGET_WORLD = "";
+    delete process.env.WORKFLOW_LOCAL_DATA_DIR;
+    const idle = async (): Promise<Response> => new Response("{}");
+    installed = installWorld({
+      dataDir: dir,
+      configured,
+      engine: { flow: idle, step: idle },
+      ends: createRunWatchers(),
+      news: createRunWatchers(),
+    });
+    // Nothing is delivered, also not to the workflow of ours: what becomes of a run is the test's to say.
+    setWorld({ ...installed.world, queue: async () => ({ messageId: null }) });
+    lists = createRunLists(installed.findRuns, async () => ({ workflows: [greet] }));
+  });
 
-/** Takes a run to a state, as the engine would. */
-const ways: Record<RunListEntry["state"], (runId: string) => Promise<unknown>> = {
-  queued: async () => undefined,
-  running: (runId) => append(world, runId, "run_started"),
-  completed: (runId) => storeOutput(world, runId, "completed"),
-  failed: (runId) => storeOutput(world, runId, "failed"),
-  timed_out: (runId) => storeOutput(world, runId, "timed_out"),
-  cancelled: (runId) => append(world, runId, "run_cancelled"),
-};
+  afterEach(async () => {
+    await installed.close();
+    await rm(dir, { recursive: true, force: true });
+  });
 
-test("1,000 runs: the newest first, each visited once, by tag, workflow and state", async () => {
-  const states = Object.keys(ways) as RunListEntry["state"][];
-  const expected: RunListEntry[] = [];
-  for (let index = 0; index < 1000; index++) {
-    const ours = index % 10 !== 0;
-    const state = states[index % states.length]!;
-    const about = {
-      ...(index % 3 === 0 && { runId: `own-${index}` }),
-      ...(index % 4 === 0 && { tags: ["even", `t${index}`] }),
+  /** Starts a run, and answers with the engine's id of it. */
+  async function start(about?: RunAbout, workflowId = runWorkflow.workflowId): Promise<string> {
+    const outcome = await installed.starts.start({
+      workflowId,
+      args: [await packInput({ jobs: planned("a"), mode: "remote" })],
+      ...(about && { about }),
+    });
+    if (outcome.kind !== "started") throw new Error(outcome.kind);
+    return outcome.runId;
+  }
+
+  /** Takes a run to a state, as the engine would. */
+  async function bring(runId: string, state: RunStateName, ours: boolean): Promise<void> {
+    const { events } = installed.world;
+    const create = (eventType: string, eventData?: object): Promise<unknown> =>
+      events.create(runId, { eventType, ...(eventData && { eventData }) } as never);
+    if (state === "queued") return;
+    if (state === "cancelled") return void (await create("run_cancelled"));
+    const isOutput = ours || state === "completed";
+    if (isOutput && state !== "running") {
+      return storeOutput(installed.world as unknown as EmbeddedWorld, runId, state);
+    }
+    await create("run_started");
+    if (state !== "running") await create("run_failed", { error: { message: "it broke" } });
+  }
+
+  /** All pages of a list. */
+  async function allOf(filter: RunFilter): Promise<RunInfo[]> {
+    const runs: RunInfo[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await lists.list({ ...filter, ...(cursor && { cursor }) });
+      expect(page.runs.length).toBeLessThanOrEqual(filter.limit ?? 20);
+      runs.push(...page.runs);
+      ({ cursor } = page);
+    } while (cursor);
+    return runs;
+  }
+
+  test("runs with all that is known of them, and by every filter and several", async () => {
+    const expected: RunInfo[] = [];
+    for (let index = 0; index < 72; index++) {
+      const ours = index % 5 !== 0;
+      const state = states[index % states.length]!;
+      const about: RunAbout = {
+        ...(ours && index % 4 !== 0 && { mode: "local" }),
+        ...(index % 3 === 0 && { runId: `own-${index}` }),
+        ...(index % 4 === 0 && { tags: ["even", `t${index}`] }),
+        ...(index % 7 === 0 && { owner: index % 2 === 0 ? "ci" : "even" }),
+        ...(index % 8 === 0 && { metadata: { build: index, nested: { deep: [null] } } }),
+      };
+      // A run of the app's own does not time out.
+      const reached = ours || state !== "timed_out" ? state : "completed";
+      const runId = await start(about, ours ? undefined : greet.workflowId);
+      await bring(runId, reached, ours);
+      expected.unshift({
+        ...about,
+        runId: about.runId ?? runId,
+        workflow: ours ? "run" : "greet",
+        mode: ours ? (about.mode ?? "remote") : "workflow",
+        state: reached,
+        ...(!ours && reached === "failed" && { error: "it broke" }),
+        createdAt: expect.any(String),
+        ...(reached !== "queued" && reached !== "running" && { completedAt: expect.any(String) }),
+      });
+      if (index % 9 === 0) await start({ tags: ["even"] }, callbackWorkflowId);
+    }
+    const every = await allOf({ limit: 100 });
+    expect(every).toEqual(expected);
+    const times = every.map(({ createdAt }) => createdAt);
+    expect(times).toEqual(times.toSorted().reverse());
+
+    const at = (index: number): number => Date.parse(every[index]!.createdAt);
+    const filters: RunFilter[] = [
+      { limit: 7, tag: "even" },
+      { tag: "t40" },
+      { tag: "nobody's" },
+      { owner: "ci", limit: 2 },
+      { owner: "even", tag: "even" },
+      { workflow: "run", limit: 33 },
+      { workflow: "greet" },
+      { workflow: greet.workflowId },
+      { workflow: "callback" },
+      { workflow: callbackWorkflowId },
+      { since: at(30) },
+      { until: at(30), limit: 100 },
+      { since: at(50), until: at(10), state: "completed", limit: 3 },
+      { since: at(10), until: at(50) },
+      { workflow: "run", state: "timed_out", tag: "even", limit: 1 },
+      { workflow: "greet", state: "failed" },
+      ...states.map((state) => ({ state, limit: 5 })),
+    ];
+    const workflows: Record<string, string> = { [greet.workflowId]: "greet" };
+    for (const filter of filters) {
+      const { workflow, state, tag, owner, since = 0, until = Infinity } = filter;
+      const asked = every
+        .filter(
+          (run) => workflow === undefined || run.workflow === (workflows[workflow] ?? workflow),
+        )
+        .filter((run) => state === undefined || run.state === state)
+        .filter((run) => tag === undefined || run.tags?.includes(tag))
+        .filter((run) => owner === undefined || run.owner === owner)
+        .filter(({ createdAt }) => Date.parse(createdAt) >= since && Date.parse(createdAt) < until);
+      expect(await allOf(filter), JSON.stringify(filter)).toEqual(asked);
+    }
+  }, 30_000);
+
+  test("runs that come while pages are turned are on none of the later ones, and none is visited twice", async () => {
+    const first: string[] = [];
+    for (let index = 0; index < 13; index++) first.unshift(await start());
+    const seen: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await lists.list({ limit: 3, ...(cursor && { cursor }) });
+      seen.push(...page.runs.map(({ runId }) => runId));
+      ({ cursor } = page);
+      await start();
+    } while (cursor);
+    expect(seen).toEqual(first);
+  });
+
+  test("a run changes lists as it goes on, and no other has it", async () => {
+    const lists = async (): Promise<string[]> => {
+      const found: string[] = [];
+      for (const state of states) if ((await allOf({ state })).length > 0) found.push(state);
+      return found;
     };
-    const runId = await submit(world, planned("a"), {
-      about,
-      ...(!ours && { workflowId: greet.workflowId }),
-    });
-    // A run of the app's own has the engine's states only.
-    const reached = ours || state !== "timed_out" ? state : "completed";
-    await ways[reached](runId);
-    const engineState = !ours && reached === "failed" ? "completed" : reached;
-    expected.unshift({
-      ...about,
-      runId: about.runId ?? runId,
-      workflow: ours ? "run" : "greet",
-      state: engineState,
-      createdAt: expect.any(String),
-      ...(reached !== "queued" && reached !== "running" && { completedAt: expect.any(String) }),
-    });
-  }
-  const every = await allOf({ limit: 100 });
-  expect(every.runs).toEqual(expected);
-  expect(every.pages).toBeLessThanOrEqual(11);
-  const times = every.runs.map(({ createdAt }) => createdAt);
-  expect(times).toEqual(times.toSorted().reverse());
-  expect(ids((await allOf({ limit: 7, tag: "even" })).runs)).toEqual(
-    ids(expected.filter(({ tags }) => tags?.includes("even"))),
-  );
-  expect(ids((await allOf({ tag: "t400" })).runs)).toEqual(
-    ids(expected.filter(({ tags }) => tags?.includes("t400"))),
-  );
-  for (const state of states) {
-    expect(ids((await allOf({ state, limit: 33 })).runs), state).toEqual(
-      ids(expected.filter((run) => run.state === state)),
-    );
-  }
-  for (const workflow of ["run", "greet"]) {
-    expect(ids((await allOf({ workflow, limit: 100 })).runs), workflow).toEqual(
-      ids(expected.filter((run) => run.workflow === workflow)),
-    );
-  }
-  expect(
-    ids((await allOf({ workflow: "run", state: "timed_out", tag: "even", limit: 10 })).runs),
-  ).toEqual(
-    ids(
-      expected.filter(
-        ({ workflow, state, tags }) =>
-          workflow === "run" && state === "timed_out" && tags?.includes("even"),
-      ),
-    ),
-  );
-}, 30_000);
+    expect(await lists()).toEqual([]);
+    const runId = await start();
+    expect(await lists()).toEqual(["queued"]);
+    await bring(runId, "running", true);
+    expect(await lists()).toEqual(["running"]);
+    await bring(runId, "timed_out", true);
+    expect(await lists()).toEqual(["timed_out"]);
+  });
 
-test("runs that come while pages are turned are on none of the later ones, and none is visited twice", async () => {
-  const first: string[] = [];
-  for (let index = 0; index < 25; index++) first.unshift(await submit(world, planned("a")));
-  const seen: string[] = [];
-  let cursor: string | undefined;
-  do {
-    const page = await service.list({ limit: 4, ...(cursor && { cursor }) });
-    seen.push(...ids(page.runs));
-    ({ cursor } = page);
-    await submit(world, planned("late"));
-  } while (cursor);
-  expect(seen).toEqual(first);
-});
+  test("any text is a tag and an owner, and each is only itself", async () => {
+    const tags = ["a/b", "a", "ä\u{1F600}", "*", "state:failed", `${"x".repeat(99)}1`];
+    const runId = await start({ tags, owner: "a" });
+    await start({ tags: [`${"x".repeat(99)}2`], owner: "a/b" });
+    for (const tag of tags) {
+      expect(
+        (await allOf({ tag })).map(({ runId }) => runId),
+        tag,
+      ).toEqual([runId]);
+    }
+    expect((await allOf({ owner: "a" })).map(({ runId }) => runId)).toEqual([runId]);
+    for (const tag of ["b", "A", "", "x".repeat(99)]) expect(await allOf({ tag })).toEqual([]);
+  });
 
-test("a state and a workflow that no run has make an empty list; a run changes lists as it ends", async () => {
-  expect(await service.list({})).toEqual({ runs: [] });
-  expect(await service.list({ workflow: "nobody" })).toEqual({ runs: [] });
-  const runId = await submit(world, planned("a"));
-  expect(ids((await service.list({ state: "queued" })).runs)).toEqual([runId]);
-  expect(await service.list({ state: "timed_out" })).toEqual({ runs: [] });
-  await storeOutput(world, runId, "timed_out");
-  expect(ids((await service.list({ state: "timed_out" })).runs)).toEqual([runId]);
-  for (const state of ["queued", "running", "completed", "failed"] as const) {
-    expect(await service.list({ state }), state).toEqual({ runs: [] });
-  }
+  test("a cursor that no list answered with does no harm", async () => {
+    await start();
+    for (const cursor of ["zzz", "0", "../..", "9".repeat(500)]) {
+      expect((await lists.list({ cursor, tag: "none" })).runs).toEqual([]);
+    }
+  });
 });

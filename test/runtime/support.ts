@@ -1,9 +1,7 @@
-import { createRunLists } from "../../src/runtime/run-lists.ts";
 import { createRunService } from "../../src/runtime/run-service.ts";
 import { createRunViews, packInput } from "../../src/runtime/run-views.ts";
 import { embeddedStarts } from "../../src/runtime/starts.ts";
 import type { RunAbout, RunService } from "../../src/types/engine.ts";
-import type { WorkflowEntry } from "../../src/types/manifest.ts";
 import { createJournals, type Journals } from "../../src/runtime/journal.ts";
 import { createRunFold, type RunFold } from "../../src/core/run-state.ts";
 import { runWorkflow } from "../../src/core/run-workflow.ts";
@@ -108,7 +106,6 @@ export async function storeOutput(
 export function serviceOn(
   world: EmbeddedWorld,
   journals: Journals = journalsOn(world),
-  workflows: WorkflowEntry[] = [],
 ): { service: RunService } {
   const asWorld = (): World => world as unknown as World;
   const starts = embeddedStarts(world);
@@ -117,7 +114,6 @@ export function serviceOn(
     engine: { start: starts.start },
     starts,
     views: createRunViews(asWorld, journals),
-    lists: createRunLists(asWorld, async () => ({ workflows })),
     preview: async () => [],
   });
   return { service };

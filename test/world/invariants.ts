@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { nextHook } from "../../src/world/hooks.ts";
-import { keys, lastPart } from "../../src/world/keys.ts";
+import { keys, lastPart, place } from "../../src/world/keys.ts";
 import type { Message } from "../../src/world/messages.ts";
 import { type Fact, hasEnded } from "../../src/world/records.ts";
 import { nextRun } from "../../src/world/runs.ts";
@@ -42,8 +42,11 @@ export function fold(facts: readonly Fact[]): Folded {
   return { run: run!, steps, hooks, waits };
 }
 
-/** Everything that is wrong in a store, in sentences. */
-export function violations(store: Store): string[] {
+/** Everything that is wrong in a store, in sentences; `labelsOf` says which labels its runs have. */
+export function violations(
+  store: Store,
+  labelsOf: (run: Run) => readonly string[] = () => [],
+): string[] {
   const wrong: string[] = [];
   const logs = new Map<string, Fact[]>();
   for (const { value } of store.range<Fact>({ prefix: "event/" })) {
@@ -97,6 +100,13 @@ export function violations(store: Store): string[] {
   );
   if (byStatus.reduce((sum, count) => sum + count) !== runs.length) {
     wrong.push("the lists by status do not add up");
+  }
+  const labelled = runs.flatMap((run) =>
+    labelsOf(run).map((label) => keys.labelList(label) + place(run.createdAt, run.runId)),
+  );
+  const found = [...store.range({ prefix: keys.labelLists })].map(({ key }) => key);
+  if (!isDeepStrictEqual(found, labelled.sort())) {
+    wrong.push("the lists by label are not those of the runs' labels");
   }
   return wrong;
 }

@@ -5,7 +5,7 @@ import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { createEmbeddedWorld } from "../../src/world/index.ts";
 import { openLmdbStore } from "../../src/world/lmdb-store.ts";
-import type { EmbeddedWorld } from "../../src/world/types.ts";
+import type { EmbeddedWorld, RunLabels } from "../../src/world/types.ts";
 import { violations } from "./invariants.ts";
 import { createModel, type Model, type Operation } from "./model.ts";
 import { append } from "./support.ts";
@@ -46,6 +46,14 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("reopen" as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("later" as const) }) },
 );
+
+const labels: RunLabels = {
+  version: 1,
+  of: ({ workflowName, status, output, error }) => [
+    workflowName,
+    `${status} ${String(output ?? error?.message)}`,
+  ],
+};
 
 /** What an event is sent as. */
 function requestOf({ type, entity, value }: Extract<Operation, { kind: "event" }>, now: number) {
@@ -120,7 +128,7 @@ test("any sequence of events leads to what a plain model says", async () => {
       const dataDir = await mkdtemp(join(tmpdir(), "orchestrator-model-"));
       let now = Date.now();
       const open = (): EmbeddedWorld =>
-        createEmbeddedWorld({ dataDir, now: () => now, maxRetries: () => 3 });
+        createEmbeddedWorld({ dataDir, labels, now: () => now, maxRetries: () => 3 });
       const runIds = [0, 1, 2].map((index) => ulidAt(now, index));
       const model = createModel();
       let world = open();
@@ -139,7 +147,7 @@ test("any sequence of events leads to what a plain model says", async () => {
         expect(await observed(world, runIds)).toEqual(model.state);
         await world.close();
         const store = openLmdbStore({ dataDir, readOnly: false });
-        expect(violations(store)).toEqual([]);
+        expect(violations(store, labels.of)).toEqual([]);
         await store.close();
       } finally {
         await world.close();

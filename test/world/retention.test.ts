@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { openLmdbStore } from "../../src/world/lmdb-store.ts";
-import type { EmbeddedWorld } from "../../src/world/types.ts";
+import type { EmbeddedWorld, RunLabels } from "../../src/world/types.ts";
 import { append, createRun, createStep, folder, openWorld, until } from "./support.ts";
 
 /** A run with something of everything, ended. */
@@ -31,10 +31,15 @@ async function endedRun(world: EmbeddedWorld, size = 10): Promise<string> {
   return runId;
 }
 
+const labels: RunLabels = {
+  version: 1,
+  of: ({ workflowName, status }) => [workflowName, status],
+};
+
 function keysOf(dataDir: string): string[] {
   const store = openLmdbStore({ dataDir, readOnly: true });
   const prefixes =
-    "run runs ended event step steps hook hooks token wait correlation message due stream streams chunk claim claimed closing";
+    "run runs label ended event step steps hook hooks token wait correlation message due stream streams chunk claim claimed closing";
   return prefixes
     .split(" ")
     .flatMap((prefix) => [...store.range({ prefix: `${prefix}/` })].map(({ key }) => key));
@@ -43,7 +48,7 @@ function keysOf(dataDir: string): string[] {
 test("a run that is too old goes with everything of its, one that is not stays", async () => {
   const dataDir = await folder();
   let now = Date.now();
-  const world = await openWorld({ dataDir, now: () => now, retention: { age: 1000 } });
+  const world = await openWorld({ dataDir, now: () => now, retention: { age: 1000 }, labels });
   await world.start();
   const old = await endedRun(world);
   const active = await createRun(world);

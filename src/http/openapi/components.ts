@@ -5,7 +5,6 @@ import {
   failurePolicySchema,
   runErrorSchema,
   runJobSchema,
-  runListSchema,
   runnerResultSchema,
   runPlanSchema,
   runRequestSchema,
@@ -16,6 +15,7 @@ import {
   runSubmittedSchema,
   summarySchema,
 } from "../schemas.ts";
+import { serviceRunPageSchema, serviceRunSchema } from "../service-schemas.ts";
 import {
   jobSchema,
   startRequestSchemas,
@@ -32,10 +32,11 @@ export type ComponentName =
   | "Attempt"
   | "FailurePolicy"
   | "Job"
+  | "Run"
   | "RunError"
   | "RunJob"
-  | "RunList"
   | "RunnerResult"
+  | "RunPage"
   | "RunPlan"
   | "RunRequest"
   | "RunResults"
@@ -59,9 +60,10 @@ const schemas: Record<ComponentName, z.ZodType> = {
   Attempt: attemptSchema,
   FailurePolicy: failurePolicySchema,
   Job: jobSchema,
+  Run: serviceRunSchema,
   RunError: runErrorSchema,
   RunJob: runJobSchema,
-  RunList: runListSchema,
+  RunPage: serviceRunPageSchema,
   RunnerResult: runnerResultSchema,
   RunPlan: runPlanSchema,
   RunRequest: runRequestSchema,

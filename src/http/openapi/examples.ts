@@ -1,12 +1,13 @@
 import type { JsonObject } from "../../types/index.ts";
 import type { RunPlan, RunRequest, RunResults, RunStatus } from "../../types/run.ts";
-import type { RunList } from "../schemas.ts";
+import type { ServiceRunPage } from "../service-schemas.ts";
 
 /** An id as runs get them. */
 export const runId = "wrun_01K6ZQ7T2E9M4V8XH3B5N0RCDA";
 
 const url = "https://example.com";
-const createdAt = "2026-11-20T09:00:00.000Z";
+/** When the runs of the examples were created. */
+export const createdAt = "2026-11-20T09:00:00.000Z";
 const jobs = [
   "job_5f0c9c4e-6b1d-4d0a-9c58-0b7f9a1e2d31",
   "job_8a27e1d4-3f6b-4c2e-b1a9-7d5e4f3c2b10",
@@ -144,16 +145,20 @@ export function resultsExample(runner: string): RunResults {
 }
 
 /** A page of the list of runs. */
-export const listExample: RunList = {
+export const listExample: ServiceRunPage = {
   runs: [
     {
-      runId,
+      id: runId,
       workflow: "run",
-      state: "completed",
+      mode: "remote",
+      status: "failed",
+      state: "timed_out",
+      owner: "ci",
+      metadata: { build: 4711 },
       tags: ["nightly"],
       createdAt,
       completedAt: "2026-11-20T09:00:01.800Z",
     },
   ],
-  cursor: "wrun_01K6ZQ7T2E9M4V8XH3B5N0RCDA",
+  cursor: "0001795165200000/wrun_01K6ZQ7T2E9M4V8XH3B5N0RCDA",
 };

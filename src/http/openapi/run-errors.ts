@@ -17,9 +17,10 @@ export function wrongWait(): Promise<JsonObject> {
 
 /** The 400 of a list's query. */
 export function wrongFilter(): Promise<JsonObject> {
-  return errorExamples(runForm, 400, {
+  return errorExamples(workflowForm, 400, {
     wrongLimit: thrownBy(() => parseRunFilter(new URLSearchParams({ limit: "1000" }))),
     wrongState: thrownBy(() => parseRunFilter(new URLSearchParams({ state: "done" }))),
+    wrongTime: thrownBy(() => parseRunFilter(new URLSearchParams({ since: "yesterday" }))),
   });
 }
 

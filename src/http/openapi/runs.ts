@@ -2,6 +2,7 @@ import type { JsonObject, Manifest } from "../../types/index.ts";
 import { refer } from "./components.ts";
 import { runForm, sharedErrors, workflowForm } from "./errors.ts";
 import {
+  createdAt,
   listExample,
   planExample,
   requestExamples,
@@ -182,6 +183,7 @@ async function resultsOperation(runner: string): Promise<Operation> {
 
 async function listOperation(): Promise<Operation> {
   const text = { type: "string" };
+  const times = "an ISO time, or milliseconds since 1970";
   const query = (name: string, description: string, schema: object, example?: unknown): object => ({
     name,
     in: "query",
@@ -198,6 +200,9 @@ async function listOperation(): Promise<Operation> {
       query("workflow", "Only those of this workflow; `run` is that of the run routes.", text),
       query("state", "Only those in this state.", refer("RunState")),
       query("tag", "Only those with this tag.", text, "nightly"),
+      query("owner", "Only those that this owner started.", text, "ci"),
+      query("since", `Only those created at this time or later: ${times}.`, text, createdAt),
+      query("until", `Only those created before this time: ${times}.`, text),
       query("limit", "How many at most.", {
         type: "integer",
         minimum: 1,
@@ -209,10 +214,10 @@ async function listOperation(): Promise<Operation> {
     responses: {
       200: {
         description: "One page of them.",
-        content: jsonContent(refer("RunList"), { page: listExample }),
+        content: jsonContent(refer("RunPage"), { page: listExample }),
       },
       400: await wrongFilter(),
-      ...sharedErrors(runForm, [405, 500]),
+      ...sharedErrors(workflowForm, [405, 500]),
     },
   };
 }
