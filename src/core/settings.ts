@@ -75,7 +75,8 @@ export function resolveShared(
 
 function resolveCallbacks(value: unknown): CallbacksConfig {
   const path = "orchestrator.callbacks";
-  const given = asObject(value ?? {}, path);
+  if (value === undefined) return {};
+  const given = asObject(value, path);
   assertKnownKeys(given, ["allow"], path);
   const { allow } = given;
   if (allow === undefined) return {};

@@ -22,6 +22,7 @@ test.each([
   { circuit: { failures: 1.5 } },
   { execution: { retries: 1 } },
   { world: { type: "sqlite" } },
+  { callbacks: { allow: ["https://a.test"] } },
   { runners: { eu: "https://a.example" }, registry: "in-memory" },
 ])("%j is refused in the words of the module", (options) => {
   const messageOf = (resolve: () => unknown): string => {
