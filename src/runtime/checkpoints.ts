@@ -17,6 +17,8 @@ export interface Checkpoints {
   list(runId: string, id?: string): Promise<Checkpoint[]>;
   /** The n-th one of a type. */
   find(runId: string, type: string, ordinal: number): Promise<Checkpoint | undefined>;
+  /** Wakes the run's workflow where it waits for a checkpoint of this type that is stored. */
+  wake(runId: string, type: string): Promise<void>;
   /** Wakes who was left waiting by a process that died between storing a checkpoint and waking. */
   recover(hooks: readonly Hook[]): Promise<void>;
 }
@@ -45,7 +47,7 @@ export function createCheckpoints(world: () => World, journals: Journals): Check
   }
 
   /** Gives the waiting what there is for them; of one type, or of all. */
-  async function wake(waiting: readonly Hook[], type?: string): Promise<void> {
+  async function resumeAll(waiting: readonly Hook[], type?: string): Promise<void> {
     for (const { token, runId } of waiting) {
       const awaited = parseAwaitedToken(token);
       if (!awaited || (type !== undefined && awaited.type !== type)) continue;
@@ -54,14 +56,31 @@ export function createCheckpoints(world: () => World, journals: Journals): Check
     }
   }
 
+  const wake = async (runId: string, type: string): Promise<void> =>
+    resumeAll(await listHooks(world(), runId), type);
+
   return {
     async add(runId, { id, type, data }) {
       const entry = { type: "checkpoint", id, at: Date.now(), kind: type } as const;
       await journals.append(runId, [{ ...entry, ...(data !== undefined && { data }) }]);
-      await wake(await listHooks(world(), runId), type);
+      await wake(runId, type);
     },
     list,
     find,
-    recover: (hooks) => wake(hooks),
+    wake,
+    recover: (hooks) => resumeAll(hooks),
+  };
+}
+
+/** The same journals, which wake who waits for a checkpoint that is added to them. */
+export function wakingJournals(journals: Journals, wake: Checkpoints["wake"]): Journals {
+  return {
+    ...journals,
+    async append(runId, entries) {
+      await journals.append(runId, entries);
+      for (const entry of entries) {
+        if (entry.type === "checkpoint") await wake(runId, entry.kind);
+      }
+    },
   };
 }

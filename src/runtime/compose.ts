@@ -12,11 +12,12 @@ import type { EngineHandlers } from "./engine-world.ts";
 import { createEngine, isRunId, readEnded } from "./engine.ts";
 import { createCallbackNews } from "./callback-news.ts";
 import { createCallbacks } from "./callbacks.ts";
-import { createCheckpoints } from "./checkpoints.ts";
+import { createCheckpoints, wakingJournals } from "./checkpoints.ts";
 import { createDurations } from "./durations.ts";
 import { listHooks } from "./hooks.ts";
 import { createInFlight } from "./in-flight.ts";
-import { createJournals, noJournals } from "./journal.ts";
+import { createJobEvents } from "./job-events.ts";
+import { createJournals, looseJournals } from "./journal.ts";
 import { createLocalMode } from "./local-mode.ts";
 import { createRunWatchers, watchEnd } from "./run-watchers.ts";
 import { createRunLists } from "./run-lists.ts";
@@ -83,6 +84,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
   const engine = createEngine(installed.starts, ends, closing.signal);
   const journals = createJournals(world, news.notify);
   const checkpoints = createCheckpoints(world, journals);
+  const waking = wakingJournals(journals, checkpoints.wake);
   const views = createRunViews(world, journals);
   const local = createLocalMode(parts.runners);
   const leases = createLeases();
@@ -111,16 +113,17 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     installSteps({
       dispatcher,
       inFlight,
-      shards: createShards({ ...shardParts, journals }),
+      shards: createShards({ ...shardParts, journals: waking }),
       checkpoints,
       callbacks,
       looseShards: createShards({
         ...shardParts,
-        journals: noJournals,
+        journals: looseJournals(waking, isRunId),
         // A step of the user's belongs to a run, whose end is its end too.
         onRunEnd: (runId, callback) =>
           isRunId(runId) ? shardParts.onRunEnd(runId, callback) : () => {},
       }),
+      jobEvents: createJobEvents(waking, shardParts.onRunEnd),
     });
     if (options.healthCheck) {
       health = startHealthCheck({ registry, probe: createHttpProbe(), ...options.healthCheck });

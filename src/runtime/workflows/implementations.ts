@@ -7,6 +7,7 @@ import type { ShardRequest } from "../../types/shard.ts";
 import type { ServerCallbacks } from "../callbacks.ts";
 import type { Checkpoints } from "../checkpoints.ts";
 import type { InFlight } from "../in-flight.ts";
+import type { OpenJobEvents } from "../job-events.ts";
 import type { Shards } from "../shards.ts";
 import { type Envelope, provideSteps, stepId, type StepImplementations } from "./calls.ts";
 
@@ -23,6 +24,8 @@ export interface StepParts {
   looseShards: Shards;
   checkpoints: Pick<Checkpoints, "add" | "find">;
   callbacks: Pick<ServerCallbacks, "deliver" | "read">;
+  /** Where what the runners of a run's job tell goes. */
+  jobEvents: OpenJobEvents;
 }
 
 /** Makes the steps work in this process: for the engine by their ids, and for direct calls. */
@@ -38,7 +41,7 @@ export function installSteps(parts: StepParts): void {
 }
 
 function createSteps(parts: StepParts): StepImplementations {
-  const { dispatcher, inFlight, shards, looseShards, checkpoints, callbacks } = parts;
+  const { dispatcher, inFlight, shards, looseShards, checkpoints, callbacks, jobEvents } = parts;
   return {
     findAvailableServers: (registry, region) =>
       enveloped(async () => {
@@ -58,11 +61,18 @@ function createSteps(parts: StepParts): StepImplementations {
       enveloped(async () => {
         assertServer(server);
         const job = parseJob(value);
-        const { runId, callId } = caller();
-        const context = { runId, jobId: job.id ?? `job_${callId}` };
-        return inFlight.run(undefined, (place) =>
-          dispatcher.execute(server, job, { ...context, ...place }),
-        );
+        const { runId, callId, execution } = caller();
+        const jobId = job.id ?? `job_${callId}`;
+        // Outside of a run there is no journal.
+        const events = execution && jobEvents(runId, jobId);
+        const context = { runId, jobId, ...(events && { onEvent: events.onEvent }) };
+        return inFlight.run(undefined, async (place) => {
+          try {
+            return await dispatcher.execute(server, job, { ...context, ...place });
+          } finally {
+            await events?.close();
+          }
+        });
       }),
     // What it rejects with is a journal that cannot be written, which the engine is to try again.
     async executeShard(request) {
