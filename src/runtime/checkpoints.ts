@@ -7,7 +7,9 @@ import type { Journals } from "./journal.ts";
 
 /** The checkpoints of runs, and the workflows that wait for them. */
 export interface Checkpoints {
-  /** Stores one, unless the run has one of this id, and wakes its workflow where that waits for it. */
+  /** Stores one, unless the run has one of this id. */
+  store(runId: string, checkpoint: { id: string; type: string; data?: unknown }): Promise<void>;
+  /** The same, and wakes its workflow where that waits for it. */
   add(runId: string, checkpoint: { id: string; type: string; data?: unknown }): Promise<void>;
   /**
    * All of a run, ascending.
@@ -59,11 +61,16 @@ export function createCheckpoints(world: () => World, journals: Journals): Check
   const wake = async (runId: string, type: string): Promise<void> =>
     resumeAll(await listHooks(world(), runId), type);
 
+  const store: Checkpoints["store"] = (runId, { id, type, data }) => {
+    const entry = { type: "checkpoint", id, at: Date.now(), kind: type } as const;
+    return journals.append(runId, [{ ...entry, ...(data !== undefined && { data }) }]);
+  };
+
   return {
-    async add(runId, { id, type, data }) {
-      const entry = { type: "checkpoint", id, at: Date.now(), kind: type } as const;
-      await journals.append(runId, [{ ...entry, ...(data !== undefined && { data }) }]);
-      await wake(runId, type);
+    store,
+    async add(runId, checkpoint) {
+      await store(runId, checkpoint);
+      await wake(runId, checkpoint.type);
     },
     list,
     find,

@@ -6,6 +6,7 @@ import { createHttpExecutor, createHttpProbe } from "../executors/http.ts";
 import { type ApiHandler, createApi } from "../http/app.ts";
 import { closeBrowser } from "../runner/browser.ts";
 import type { LoadBalancerModule, OrchestratorOptions, RegistryModule } from "../types/config.ts";
+import type { ApiKey } from "../types/handler.ts";
 import type { Manifest } from "../types/manifest.ts";
 import type { Readiness } from "../types/service.ts";
 import type { EngineHandlers } from "./engine-world.ts";
@@ -15,6 +16,7 @@ import { createCallbacks } from "./callbacks.ts";
 import { createCheckpoints, wakingJournals } from "./checkpoints.ts";
 import { createDurations } from "./durations.ts";
 import { listHooks } from "./hooks.ts";
+import { createServerGuard } from "./guard.ts";
 import { createInFlight } from "./in-flight.ts";
 import { createJobEvents } from "./job-events.ts";
 import { createJournals, looseJournals } from "./journal.ts";
@@ -50,6 +52,8 @@ export interface OrchestratorContext {
 /** What a server is made of. */
 export interface CompositionParts {
   options: Omit<OrchestratorOptions, "pattern" | "runners">;
+  /** The keys that requests must carry; without it the environment says. */
+  apiKeys?: readonly ApiKey[];
   /** The user's own modules that the options name. */
   modules: { registry?: RegistryModule; loadBalancer?: LoadBalancerModule };
   manifest: () => Promise<Manifest>;
@@ -89,12 +93,20 @@ export function compose(parts: CompositionParts): OrchestratorContext {
   const local = createLocalMode(parts.runners);
   const leases = createLeases();
   const inFlight = createInFlight();
+  const { apiKeys } = parts;
+  const guarding = createServerGuard({
+    options,
+    env,
+    limited: options.service !== false,
+    ...(apiKeys && { apiKeys }),
+  });
   let started = false;
   let health: HealthCheck | undefined;
   let servers: Parameters<typeof previewServers>[1] | undefined;
 
   async function start(): Promise<void> {
     callbacks.configure();
+    await guarding.start();
     const registry = await createRegistry(options, parts.modules.registry, env);
     const loadBalancer = await createBalancer(options, parts.modules.loadBalancer, env);
     servers = { registry, loadBalancer, leases, now: Date.now, random: Math.random };
@@ -192,6 +204,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
       manifest,
       runners: local.runners,
       injected,
+      guard: guarding.guard,
     });
   return {
     handler: handlerAt(options.route),
@@ -203,6 +216,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
       await drain();
       health?.stop();
       await callbacks.close();
+      guarding.close();
       await installed.close();
       await closeBrowser();
     },
