@@ -1,6 +1,5 @@
 import { createDispatcher } from "../core/dispatch.ts";
 import { startHealthCheck, type HealthCheck } from "../core/health-check.ts";
-import { OrchestratorError } from "../core/errors.ts";
 import { createLeases } from "../core/leases.ts";
 import { previewServers } from "../core/preview.ts";
 import { createHttpExecutor, createHttpProbe } from "../executors/http.ts";
@@ -12,9 +11,12 @@ import type { Manifest } from "../types/manifest.ts";
 import type { Readiness } from "../types/service.ts";
 import type { EngineHandlers } from "./engine-world.ts";
 import { createEngine, isRunId, readEnded } from "./engine.ts";
+import { createCallbackNews } from "./callback-news.ts";
+import { createCallbacks } from "./callbacks.ts";
 import { createCheckpoints, wakingJournals } from "./checkpoints.ts";
 import { createObservability } from "./observability.ts";
 import { createDurations } from "./durations.ts";
+import { listHooks } from "./hooks.ts";
 import { createServerGuard } from "./guard.ts";
 import { createInFlight } from "./in-flight.ts";
 import { createJobEvents } from "./job-events.ts";
@@ -82,7 +84,13 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     dataDir: parts.dataDir,
     configured: options.world,
     engine: parts.engine,
-    ends,
+    ends: {
+      ...ends,
+      notify(runId) {
+        ends.notify(runId);
+        callbacks.ended(runId);
+      },
+    },
     news,
     observer: observability.runs,
   });
@@ -107,6 +115,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
   let servers: Parameters<typeof previewServers>[1] | undefined;
 
   async function start(): Promise<void> {
+    callbacks.configure();
     await guarding.start();
     const registry = await createRegistry(options, parts.modules.registry, env);
     const loadBalancer = await createBalancer(options, parts.modules.loadBalancer, env);
@@ -137,6 +146,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
       inFlight,
       shards: createShards({ ...shardParts, journals: waking }),
       checkpoints,
+      callbacks,
       looseShards: createShards({
         ...shardParts,
         journals: looseJournals(waking, isRunId),
@@ -152,7 +162,9 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     await observability.start(registry, installed.openRuns);
     // Last, since recovered runs call the steps at once.
     await installed.start();
-    await checkpoints.recover();
+    const waiting = await listHooks(world());
+    await checkpoints.recover(waiting);
+    await callbacks.recover(waiting);
     started = true;
   }
 
@@ -187,6 +199,16 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     regional: runs,
     exclusive: installed.exclusive,
   });
+  const callbacks = createCallbacks({
+    world,
+    exclusive: installed.exclusive,
+    starts: installed.starts,
+    options: options.callbacks,
+    env,
+    newsOf: createCallbackNews({ world, runs: workflowRuns, regional: runs }),
+    inFlight,
+    note: (message) => console.error(`[orchestrator] ${message}`),
+  });
   const injected = { registry: getDefaultRegistry(), loadBalancer: getDefaultLoadBalancer() };
   const { service } = options;
   const handlerAt = (route: string): ApiHandler =>
@@ -197,12 +219,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
       engine,
       runs,
       workflowRuns,
-      callbacks: {
-        assertAllowed() {
-          throw new OrchestratorError("INPUT_VALIDATION_FAILED", "callback is not served yet");
-        },
-        register: async () => undefined,
-      },
+      callbacks,
       streams: { closing: closing.signal, open: http.eventStreams },
       manifest,
       runners: local.runners,
@@ -219,6 +236,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     async close() {
       await drain();
       health?.stop();
+      await callbacks.close();
       guarding.close();
       await installed.close();
       await closeBrowser();
