@@ -22,6 +22,8 @@ test("nothing configured gives the documented defaults", () => {
     execution: { attempts: 3, timeout: 300_000, wait: 60_000 },
     world: { type: "embedded", retention: { age: 2_592_000_000, count: 10_000 } },
     callbacks: {},
+    service: false,
+    shutdown: { timeout: 5000 },
   });
 });
 

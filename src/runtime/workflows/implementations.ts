@@ -26,6 +26,8 @@ export interface StepParts {
   callbacks: Pick<ServerCallbacks, "deliver" | "read">;
   /** Where what the runners of a run's job tell goes. */
   jobEvents: OpenJobEvents;
+  /** Calls back once when the run has ended, until the returned function is called. */
+  onRunEnd: (runId: string, callback: () => void) => () => void;
 }
 
 /** Makes the steps work in this process: for the engine by their ids, and for direct calls. */
@@ -66,10 +68,13 @@ function createSteps(parts: StepParts): StepImplementations {
         // Outside of a run there is no journal.
         const events = execution && jobEvents(runId, jobId);
         const context = { runId, jobId, ...(events && { onEvent: events.onEvent }) };
-        return inFlight.run(undefined, async (place) => {
+        const ended = new AbortController();
+        const off = execution && parts.onRunEnd(runId, () => ended.abort(runEnded()));
+        return inFlight.run(ended.signal, async (place) => {
           try {
             return await dispatcher.execute(server, job, { ...context, ...place });
           } finally {
+            off?.();
             await events?.close();
           }
         });
@@ -114,6 +119,10 @@ function ordinalOf(execution: StepExecution): number {
   const ordinal = (posted.get(execution) ?? 0) + 1;
   posted.set(execution, ordinal);
   return ordinal;
+}
+
+function runEnded(): OrchestratorError {
+  return new OrchestratorError("EXECUTION_FAILED", "The run has ended, by a cancel or otherwise");
 }
 
 function noRun(name: string): OrchestratorError {
