@@ -30,6 +30,7 @@ const descriptions: Record<string, string> = {
   415: "The body is not sent as JSON.",
   500: "The server itself failed.",
   501: "The engine has not compiled the workflow.",
+  503: "It takes up no runs, or is about to end.",
 };
 
 /** The response that an operation has for errors of one status, with an example of each from the code that answers them. */
