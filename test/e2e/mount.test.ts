@@ -33,7 +33,7 @@ const check = `export async function check() {\n  "use runner";\n  return { stat
 test("the API and the runners move with their routes and the app's baseURL", async () => {
   const server = await served({
     "nitro.config.ts": nitroConfig(
-      '{ route: "/jobs", runners: { route: "/checks" } }',
+      '{ route: "/jobs", service: true, runners: { route: "/checks" } }',
       'baseURL: "/app/"',
     ),
     "src/workflows/hello.ts": hello,
@@ -48,6 +48,16 @@ test("the API and the runners move with their routes and the app's baseURL", asy
   expect(ended.body).toBe("hello");
   expect((await send(`${server.url}/app/checks/info`)).body.runners).toEqual(["check"]);
   expect((await fetch(`${server.url}/app/api/orchestrator`)).status).toBe(404);
+  // The run service is below the baseURL as well as below the route.
+  for (const base of ["/app", "/app/jobs"]) {
+    const { status, headers, body } = await send(`${server.url}${base}/runs`, {
+      workflow: "hello",
+    });
+    expect([status, headers.get("location")]).toEqual([201, `${base}/runs/${body.runId}`]);
+    expect((await send(`${server.url}${base}/runs/${body.runId}`)).body.run.id).toBe(body.runId);
+    expect((await send(`${server.url}${base}/health`)).body.ok).toBe(true);
+    expect((await send(`${server.url}${base}/ready`)).body).toEqual({ ok: true });
+  }
 });
 
 test("an app without workflows serves ours alone, and a trailing slash is no other route", async () => {
