@@ -7,6 +7,7 @@ import type { JsonObject, Manifest, StandardSchema } from "../types/index.ts";
 import { refer, schemaComponents } from "./openapi/components.ts";
 import { errorComponents, runForm, sharedErrors } from "./openapi/errors.ts";
 import type { ExampleRunner } from "./openapi/examples.ts";
+import { guardComponents, guarded, securitySchemes } from "./openapi/guarded.ts";
 import { headers, parameters, type Paths } from "./openapi/operation.ts";
 import { runPaths } from "./openapi/runs.ts";
 import type { ExampleStart } from "./openapi/service-examples.ts";
@@ -38,6 +39,8 @@ export interface OrchestratorDocumentSources {
   runners?: readonly DescribedRunner[];
   /** Whether requests need keys. */
   auth?: boolean;
+  /** Whether a caller can have sent too much. */
+  limited?: boolean;
   /** What the paths stand below. */
   serverUrl: string;
 }
@@ -46,7 +49,7 @@ export interface OrchestratorDocumentSources {
 export async function orchestratorDocument(
   sources: OrchestratorDocumentSources,
 ): Promise<OrchestratorDocument> {
-  const { manifest, runners = [], serverUrl } = sources;
+  const { manifest, runners = [], auth = false, limited = false, serverUrl } = sources;
   const schemas = schemaComponents();
   const taken = new Set(Object.keys(schemas));
   const own = manifest.workflows.filter(({ name }) => name !== runWorkflow.name);
@@ -91,7 +94,8 @@ export async function orchestratorDocument(
       },
       parameters,
       headers,
-      responses: await errorComponents(),
+      responses: { ...(await errorComponents()), ...(await guardComponents({ auth, limited })) },
+      ...(auth && { securitySchemes }),
     },
     // For the docs page: what a runner takes, which `RunRequest` cannot say.
     "x-runners": runners.map(({ name }) => {
@@ -103,9 +107,11 @@ export async function orchestratorDocument(
 
 /** All paths, whereof a workflow's name takes precedence over a word of ours that is no run's path. */
 async function pathsOf(
-  { route, service = false, manifest, runners = [], auth = false }: OrchestratorDocumentSources,
+  sources: OrchestratorDocumentSources,
   inputs: ReturnType<typeof inputComponents>,
 ): Promise<Paths> {
+  const { route, service = false, manifest, runners = [] } = sources;
+  const { auth = false, limited = false } = sources;
   const own = manifest.workflows.filter(({ name }) => name !== runWorkflow.name);
   const workflows = [...own, runWorkflow].sort((a, b) => (a.name < b.name ? -1 : 1));
   const described = workflows.map((entry): DescribedWorkflow => {
@@ -134,7 +140,12 @@ async function pathsOf(
       : post;
     paths[path] = { post: submits, get };
   }
-  return paths;
+  return guarded(paths, {
+    auth,
+    limited,
+    mounts: service === false ? [route] : [route, service],
+    isWorkflow: async (name) => own.some((entry) => entry.name === name),
+  });
 }
 
 /** A runner of this process, or a name that one may have. */

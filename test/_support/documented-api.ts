@@ -37,16 +37,17 @@ export interface DocumentedApi extends MemoryRuns {
   close(): Promise<void>;
 }
 
-/** Serves it on a free loopback port; `prefix` is what a proxy in front strips. */
+/** Serves it on a free loopback port; `prefix` is what a proxy in front strips, `service` where the run service stands too. */
 export async function serveDocumentedApi(
   route = "/api/orchestrator",
   prefix = "",
   guard: Guard = createGuard(),
+  service: string | false = false,
 ): Promise<DocumentedApi> {
   const memory = createMemoryRuns();
   const handler = createApi({
     route,
-    service: false,
+    service,
     readiness: () => ({ ready: true }),
     engine: memory.engine,
     runs: memory.runs,

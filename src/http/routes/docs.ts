@@ -13,6 +13,8 @@ export interface DocsRouteOptions {
   /** The path below which the run service stands too. */
   service: string | false;
   manifest: () => Promise<Manifest>;
+  /** Whether requests need keys, and whether a caller can have sent too much. */
+  guard: { readonly auth: boolean; readonly limited: boolean };
   /** The runners of this process, where it executes any. */
   runners?: readonly DescribedRunner[];
 }
@@ -28,12 +30,14 @@ export function addDocsRoutes(app: H3, options: DocsRouteOptions): void {
 }
 
 /** The document's text, written anew when the manifest is another. */
-function specification({ manifest, ...sources }: DocsRouteOptions): () => Promise<Response> {
+function specification({ manifest, guard, ...sources }: DocsRouteOptions): () => Promise<Response> {
   let made: { from: Manifest; document: Promise<Record<string, unknown>> } | undefined;
   return async () => {
     const current = await manifest();
     if (made?.from !== current) {
-      const document = orchestratorDocument({ ...sources, manifest: current, serverUrl: "/" });
+      const { auth, limited } = guard;
+      const about = { manifest: current, auth, limited, serverUrl: "/" };
+      const document = orchestratorDocument({ ...sources, ...about });
       made = { from: current, document };
     }
     return jsonResponse(await made.document);

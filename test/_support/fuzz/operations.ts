@@ -55,9 +55,9 @@ export function describe(document: Schema): Described {
       };
     }),
   );
-  // What stands there literally goes before what an id may be.
-  const paths = [...new Set(operations.map(({ path }) => path))].toSorted(
-    (a, b) => a.split("{").length - b.split("{").length,
+  // What stands there literally goes before what an id may be, the further left the more.
+  const paths = [...new Set(operations.map(({ path }) => path))].toSorted((a, b) =>
+    literal(a) < literal(b) ? -1 : 1,
   );
   const validators = new Map<Schema, ValidateFunction>();
   const ajv = new Ajv2020({ strict: false });
@@ -117,4 +117,9 @@ function matches(template: string, path: string): boolean {
 /** Whether a segment leads elsewhere: `.` or `..`, also encoded. */
 function isDots(segment: string): boolean {
   return /^(?:\.|%2e){1,2}$/i.test(segment);
+}
+
+/** A path in whose place in order its parameters come last. */
+function literal(path: string): string {
+  return path.replaceAll("{", "\uFFFF");
 }
