@@ -13,6 +13,7 @@ import type { Readiness } from "../types/service.ts";
 import type { EngineHandlers } from "./engine-world.ts";
 import { createEngine, isRunId, readEnded } from "./engine.ts";
 import { createCheckpoints, wakingJournals } from "./checkpoints.ts";
+import { createObservability } from "./observability.ts";
 import { createDurations } from "./durations.ts";
 import { createServerGuard } from "./guard.ts";
 import { createInFlight } from "./in-flight.ts";
@@ -27,7 +28,7 @@ import { createBalancer, createRegistry } from "./servers.ts";
 import { createShards } from "./shards.ts";
 import { getDefaultLoadBalancer, getDefaultRegistry } from "./workflows/steps.ts";
 import { installSteps } from "./workflows/implementations.ts";
-import { installWorld } from "./world.ts";
+import { type InstalledWorld, installWorld } from "./world.ts";
 import { createWorkflowRuns } from "./workflow-runs.ts";
 
 /** A server's API and its life. */
@@ -68,14 +69,23 @@ export function compose(parts: CompositionParts): OrchestratorContext {
   const { options, manifest, env } = parts;
   const ends = createRunWatchers();
   const news = createRunWatchers();
-  const installed = installWorld({
+  const world = (): InstalledWorld["world"] => installed.world;
+  const observability = createObservability({
+    env,
+    service: options.service !== false,
+    world,
+    manifest,
+    starts: () => installed.starts,
+  });
+  const { jobs, http } = observability;
+  const installed: InstalledWorld = installWorld({
     dataDir: parts.dataDir,
     configured: options.world,
     engine: parts.engine,
     ends,
     news,
+    observer: observability.runs,
   });
-  const world = (): typeof installed.world => installed.world;
   const closing = new AbortController();
   const engine = createEngine(installed.starts, ends, closing.signal);
   const journals = createJournals(world, news.notify);
@@ -103,9 +113,18 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     servers = { registry, loadBalancer, leases, now: Date.now, random: Math.random };
     const executor = createHttpExecutor();
     const { execution } = options;
-    const dispatcher = createDispatcher({ registry, loadBalancer, leases, executor, execution });
+    const { aroundAttempt } = jobs;
+    const dispatcher = createDispatcher({
+      registry,
+      loadBalancer,
+      leases,
+      executor,
+      execution,
+      aroundAttempt,
+    });
     const shardParts = {
-      runners: { remote: dispatcher.dispatch, local: local.run },
+      runners: { remote: jobs.remote(dispatcher.dispatch), local: jobs.local(local.run) },
+      onJobEnd: jobs.ended,
       durations: createDurations(),
       inFlight,
       input: views.input,
@@ -114,7 +133,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
         watchEnd(ends, runId, () => readEnded(world(), runId), callback),
     };
     installSteps({
-      dispatcher,
+      dispatcher: jobs.alone(dispatcher),
       inFlight,
       shards: createShards({ ...shardParts, journals: waking }),
       checkpoints,
@@ -130,6 +149,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     if (options.healthCheck) {
       health = startHealthCheck({ registry, probe: createHttpProbe(), ...options.healthCheck });
     }
+    await observability.start(registry, installed.openRuns);
     // Last, since recovered runs call the steps at once.
     await installed.start();
     await checkpoints.recover();
@@ -183,11 +203,12 @@ export function compose(parts: CompositionParts): OrchestratorContext {
         },
         register: async () => undefined,
       },
-      streams: { closing: closing.signal },
+      streams: { closing: closing.signal, open: http.eventStreams },
       manifest,
       runners: local.runners,
       injected,
       guard: guarding.guard,
+      observability: http,
     });
   return {
     handler: handlerAt(options.route),

@@ -1,6 +1,7 @@
 import { definePlugin } from "nitro";
 import type { NitroAppPlugin } from "nitro/types";
 import { useContext } from "./app.ts";
+import { closeIdleConnections } from "./idle-connections.ts";
 import { onEndSignalOfNitro } from "./signals.ts";
 
 /** How long a World may take to close before the process goes all the same. */
@@ -9,7 +10,10 @@ const CLOSE_MS = 2000;
 const plugin: NitroAppPlugin = definePlugin((nitroApp) => {
   const { ready, drain, close } = useContext();
   // The server closes its connections first, and only then calls the hook below.
-  onEndSignalOfNitro(() => void drain());
+  onEndSignalOfNitro(() => {
+    closeIdleConnections();
+    void drain();
+  });
   ready.catch((error: unknown) => {
     const message = error instanceof Error ? error.message : String(error);
     // Errors of the World carry the prefix themselves, since others may print them.

@@ -43,3 +43,19 @@ export function onEndSignalOfNitro(callback: () => void): void {
     });
   });
 }
+
+/**
+ * Waits for something that may start a worker of `graphile-worker`, and takes from it that it hears signals: it
+ * would stop before our drain is over, and then send the signal once more.
+ */
+export async function keepSignals(start: () => Promise<void> | undefined): Promise<void> {
+  const signals = ["SIGTERM", "SIGINT"] as const;
+  const before = new Set(signals.flatMap((signal) => process.listeners(signal)));
+  await start();
+  for (const signal of signals) {
+    for (const listener of process.listeners(signal)) {
+      if (listener.name !== "gracefulHandler" || before.has(listener)) continue;
+      process.off(signal, listener);
+    }
+  }
+}

@@ -38,6 +38,8 @@ export interface RunAbout {
   metadata?: JsonObject;
   /** W3C trace context of the request that started it, which its attempts carry on. */
   traceparent?: string;
+  /** What vendors of that trace have added to it. */
+  tracestate?: string;
 }
 
 /** What became of a start. */

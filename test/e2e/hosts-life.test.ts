@@ -87,9 +87,14 @@ test("where the store is in use it says so, leaves the host alone, and starts wh
   expect(refused.headers.get("retry-after")).toBe("5");
   expect(refused.body).toEqual({ error: "The orchestrator cannot start; its log says why" });
   await second.printed(/cannot start: .*is in use by process \d+/);
+  expect((await send(`${base}/health`)).status).toBe(200);
+  const ready = await send(`${base}/ready`);
+  expect(ready.status).toBe(503);
+  expect(ready.body.error).toMatch(/cannot start: .*is in use by process \d+/);
   expect((await send(`${second.url}/mine`)).status).toBe(200);
   await first.stop("SIGKILL");
   await expect.poll(async () => (await send(base)).status, { timeout: 15_000 }).toBe(200);
+  expect((await send(`${base}/ready`)).status).toBe(200);
 });
 
 test("a variable that cannot be read is told on stderr and as 503", async () => {
@@ -148,6 +153,9 @@ test("handlers of one process share its orchestrator, and the last one closed cl
   expect(await status({})).toBe(200);
   await send(`${server.url}/close-two`);
   expect(await status({})).toBe(503);
+  expect((await send(`${base}/health`)).status).toBe(200);
+  const ready = await send(`${base}/ready`);
+  expect(ready).toMatchObject({ status: 503, body: { error: "The orchestrator has been closed" } });
   expect(server.output()).not.toContain("other options");
 });
 
@@ -195,7 +203,7 @@ test("a long poll is answered when the handler is closed", async () => {
   const server = await startScript(
     {
       handler: `(() => {
-  const handler = createOrchestratorHandler();
+  const handler = createOrchestratorHandler({ shutdown: { timeout: 200 } });
   process.once("SIGTERM", async () => {
     await handler.close();
     server.close(() => process.exit());

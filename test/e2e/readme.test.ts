@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 import { afterEach, describe, expect, test } from "vitest";
 import { createApp, root, startServer, type TestApp, workDir } from "../_support/app.ts";
 import { runNode } from "../_support/process.ts";
+import { startService } from "../_support/service.ts";
 
 /** A fenced block of the README. */
 interface Block {
@@ -132,6 +133,17 @@ describe("Follow a run", () => {
   });
 });
 
+describe("Stand-alone", () => {
+  test("the service runs as it stands, and curl prints what the README says", async () => {
+    const section = "Stand-alone";
+    const app = await appOf(filesOf(section));
+    expect(shellOf(section)[0]!.code.trim().split("\n").at(-1)).toBe("npx orchestrator serve");
+    const service = await startService({ cwd: app.dir });
+    stops.push(() => service.stop("SIGKILL"));
+    expect(await runCurls(section, service.url)).toBe(3);
+  });
+});
+
 /** The fenced blocks in their order. */
 function readBlocks(markdown: string): Block[] {
   const found: Block[] = [];
@@ -141,7 +153,7 @@ function readBlocks(markdown: string): Block[] {
   )) {
     if (heading !== undefined) section = heading;
     else {
-      const file = /^\/\/ (\S+\.ts)\n/.exec(code!)?.[1];
+      const file = /^\/\/ (\S+\.m?[jt]s)\n/.exec(code!)?.[1];
       found.push({ section, language: language!, code: code!, file });
     }
   }
@@ -187,7 +199,7 @@ async function runCurls(section: string, url: string): Promise<number> {
   let runId = "";
   for (const { code } of curls) {
     const [command, expected] = code.split(/^# /m) as [string, string];
-    const printed = await curl(command.replaceAll("http://localhost:3000", url), runId);
+    const printed = await curl(command.replaceAll(/http:\/\/localhost:(?:3000|7070)/g, url), runId);
     expect(printed, command).toMatch(patternOf(expected.trim()));
     runId = /"runId":"(\w+)"/.exec(printed)?.[1] ?? runId;
   }

@@ -2,6 +2,7 @@ import { hasEnded } from "../../core/run-state.ts";
 import type { H3Event } from "h3";
 import { canonicalJson } from "../../core/body.ts";
 import { assertRunId, jobsToRerun, planJobs, runInput, runModeOf } from "../../core/run-plan.ts";
+import { runWorkflow } from "../../core/run-workflow.ts";
 import type { RunAbout } from "../../types/engine.ts";
 import type { Manifest } from "../../types/manifest.ts";
 import type { PlannedJob, RunMode, RunPlan, RunRequest, RunStateName } from "../../types/run.ts";
@@ -9,6 +10,7 @@ import type { ApiOptions } from "../app.ts";
 import { HttpProblem } from "../errors.ts";
 import { jsonResponse, readJsonObject } from "../json.ts";
 import { idempotencyKey, isRunId, waitSeconds } from "../parameters.ts";
+import { logStarted, type RequestScope, scopeOf } from "../request-scope.ts";
 import { parseRunRequest } from "../run-request.ts";
 import { actorOf } from "../service-request.ts";
 import { badField } from "../start-request.ts";
@@ -36,6 +38,7 @@ export async function submitRun(
     mode: url.searchParams.get("mode"),
     plan,
     about: { ...(owner !== undefined && { owner }) },
+    scope: scopeOf(req),
   });
   if ("plan" in answer) return jsonResponse(answer);
   return jsonResponse(answer, { headers: { location: `${base}/${answer.runId}` } });
@@ -50,6 +53,8 @@ export interface Submission {
   /** Whether the path asks for a plan. */
   plan: boolean;
   about: RunAbout;
+  /** The request's, whose trace the run is a part of. */
+  scope: RequestScope | undefined;
 }
 
 /** Starts a run over regions, or plans it where the path, the query or the body says so. */
@@ -57,7 +62,7 @@ export async function submitBody(
   body: Record<string, unknown>,
   { workflows }: Manifest,
   options: ApiOptions,
-  { key, mode: queryMode, plan, about }: Submission,
+  { key, mode: queryMode, plan, about, scope }: Submission,
 ): Promise<RunPlan | { runId: string }> {
   const { runs } = options;
   const { request, planning } = parseRunRequest(body, queryMode, plan);
@@ -73,12 +78,14 @@ export async function submitBody(
   if (planning) return runs.plan(input);
   const outcome = await runs.submit(input, {
     ...about,
+    ...scope?.trace,
     fingerprint: canonicalJson(about.metadata ? [request, about.metadata] : request),
     ...(runId !== undefined && { runId }),
     ...(tags && { tags: [...new Set(tags)] }),
     ...(key !== undefined && { idempotencyKey: key }),
   });
   if (outcome.kind === "conflict") throw usedBefore(outcome.field, key, runId);
+  if (outcome.kind === "started") logStarted(scope, runWorkflow.name, outcome.runId);
   return { runId: outcome.runId };
 }
 

@@ -7,6 +7,7 @@ import { errorResponse, HttpProblem } from "../errors.ts";
 import { streamEvents } from "../events.ts";
 import { jsonResponse, readJsonObject } from "../json.ts";
 import { idempotencyKey, isGet, isRunId } from "../parameters.ts";
+import { scopeOf } from "../request-scope.ts";
 import { parseRunFilter } from "../run-request.ts";
 import { actorOf, parseCheckpoint, parseTags, takeExtras } from "../service-request.ts";
 import { toServiceRun, toServiceStatus } from "../service-run.ts";
@@ -136,6 +137,7 @@ async function createRun(event: H3Event, base: string, options: ApiOptions): Pro
     key: idempotencyKey(headers),
     mode: event.url.searchParams.get("mode"),
     about: { ...(owner !== undefined && { owner }), ...(metadata && { metadata }) },
+    scope: scopeOf(event.req),
   };
   const manifest = withRun(await options.manifest());
   const answer =
@@ -185,7 +187,7 @@ async function startOther(
   { tags, ...body }: Record<string, unknown>,
   manifest: Manifest,
   options: ApiOptions,
-  { key, mode, about }: Omit<Submission, "plan">,
+  { key, mode, about, scope }: Omit<Submission, "plan">,
 ): Promise<{ runId: string }> {
   const entry = manifest.workflows.find(({ name }) => name === workflow);
   if (!entry) throw unknownWorkflow(workflow, manifest);
@@ -193,7 +195,7 @@ async function startOther(
     throw modeBeside(workflow);
   }
   const named = tags === undefined ? about : { ...about, tags: parseTags(tags) };
-  const runId = await startWorkflow(entry, body, manifest, options, { key, about: named });
+  const runId = await startWorkflow(entry, body, manifest, options, { key, about: named, scope });
   return { runId };
 }
 

@@ -1,0 +1,145 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, describe, expect, test } from "vitest";
+import { send } from "../_support/api.ts";
+import { type TestServer, workDir } from "../_support/app.ts";
+import { resultsOf, submit } from "../_support/hosts.ts";
+import { version } from "../../src/core/version.ts";
+import { runCli, startService } from "../_support/service.ts";
+
+const stops: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0).reverse()) await stop();
+});
+
+async function start(options: Parameters<typeof startService>[0]): Promise<TestServer> {
+  const server = await startService(options);
+  stops.push(() => server.stop("SIGKILL"));
+  return server;
+}
+
+/** A folder with a file of runners. */
+async function folderOf(file: string, source: string): Promise<string> {
+  const cwd = workDir();
+  await mkdir(cwd, { recursive: true });
+  await writeFile(join(cwd, file), source);
+  return cwd;
+}
+
+const runners = "export const statusTest = async () => ({ status: 'pass' });";
+
+test("it serves the API below its route, the operators' paths at the root too, and runners.mjs in local mode", async () => {
+  const cwd = await folderOf("runners.mjs", runners);
+  const server = await start({ cwd });
+  const base = `${server.url}/api/orchestrator`;
+  for (const path of [server.url, base]) {
+    expect((await send(`${path}/health`)).body).toEqual({ ok: true, service: "orchestrator" });
+    await expect.poll(async () => (await send(`${path}/ready`)).status).toBe(200);
+  }
+  const runId = await submit(base, "local", "https://example.com");
+  expect((await resultsOf(base, runId)).body.summary).toMatchObject({ total: 1, passed: 1 });
+  expect(server.output().match(/Listening on/g)).toHaveLength(1);
+  expect(await server.stop("SIGTERM")).toBe(0);
+});
+
+test("options say where it listens, what it runs and where it keeps it; PORT and HOST where they do not", async () => {
+  const cwd = await folderOf("checks.mjs", runners);
+  const port = await freePort();
+  const args = ["--runners", "checks.mjs", "--data-dir=data", "--route", "/checks"];
+  const first = await start({
+    cwd,
+    args: [...args, "--port", String(port)],
+    env: { PORT: "1", HOST: "127.0.0.1" },
+  });
+  expect(first.url).toBe(`http://127.0.0.1:${port}`);
+  const runId = await submit(`${first.url}/checks`, "local", "https://example.com");
+  await resultsOf(`${first.url}/checks`, runId);
+  await first.stop("SIGTERM");
+  // What is kept there is found there.
+  const second = await start({ cwd, args });
+  expect((await send(`${second.url}/checks/${runId}`)).body.state).toBe("completed");
+});
+
+describe("what stops it is one line on stderr, and exit code 1", () => {
+  const refusals: [string, string[], RegExp][] = [
+    ["no command", [], /No command was given\. Known: serve/],
+    ["an unknown command", ["sevre"], /Unknown command "sevre"\. Known: serve/],
+    ["an unknown option", ["serve", "--prt", "1"], /Unknown option --prt\. Known: --port, /],
+    ["an option without a value", ["serve", "--port"], /--port needs a value/],
+    ["a port that is none", ["serve", "--port", "70000"], /--port must be a port .*got "70000"/],
+    ["a word too many", ["serve", "now"], /takes no "now"/],
+    ["a route that is none", ["serve", "--route", "x"], /orchestrator\.route must be/],
+    ["a time that is none", ["serve", "--shutdown-timeout", "1s"], /--shutdown-timeout must be/],
+    [
+      "a host of somebody else's",
+      ["serve", "--host", "192.0.2.1"],
+      /Cannot listen on 192\.0\.2\.1/,
+    ],
+    ["runners that are not there", ["serve", "--runners", "x.mjs"], /--runners names a file/],
+  ];
+
+  test.each(refusals)("%s", async (_what, args, message) => {
+    expect(await refusal(args)).toMatch(message);
+  });
+
+  test("runners that do not load, or are none", async () => {
+    const broken = await folderOf("runners.mjs", "export const a = ;\n");
+    expect(await refusal(["serve"], { cwd: broken })).toMatch(
+      /runners\.mjs cannot be loaded: Unexpected token/,
+    );
+  });
+
+  test("a variable that cannot be read", async () => {
+    expect(await refusal(["serve"], { env: { PORT: "http" } })).toMatch(/PORT must be a whole/);
+  });
+
+  test("a port that is in use", async () => {
+    const { url } = await start({});
+    const port = new URL(url).port;
+    expect(await refusal(["serve", "--port", port])).toMatch(
+      new RegExp(`127\\.0\\.0\\.1, port ${port} is in use`),
+    );
+  });
+
+  test("a folder that is another process's", async () => {
+    const cwd = workDir();
+    const first = await start({ cwd });
+    await expect.poll(async () => (await send(`${first.url}/ready`)).status).toBe(200);
+    const { code, output } = await runCli(["serve", "--port", "0"], { cwd });
+    expect(code).toBe(1);
+    const lines = output.trim().split("\n");
+    expect(lines).toHaveLength(2);
+    expect(lines.join("\n")).toMatch(
+      new RegExp(`\\[orchestrator\\] the World in .* is in use by process ${first.child.pid}`),
+    );
+  });
+});
+
+test("--help and --version print what they should", async () => {
+  const help = await runCli(["--help"]);
+  expect(help.output).toMatch(/USAGE orchestrator serve/);
+  const serve = await runCli(["serve", "--port", "x", "--help"]);
+  for (const option of ["port", "host", "runners", "data-dir", "route", "shutdown-timeout"]) {
+    expect(serve.output).toContain(`--${option}=`);
+  }
+  const told = await runCli(["--version"]);
+  expect(told.output).toBe(`${version}\n`);
+  expect([help.code, serve.code, told.code]).toEqual([0, 0, 0]);
+});
+
+/** The one line that a command ends with. */
+async function refusal(args: string[], options?: Parameters<typeof runCli>[1]): Promise<string> {
+  const { code, output } = await runCli(args, options);
+  expect({ code, lines: output.trim().split("\n").length }, output).toEqual({ code: 1, lines: 1 });
+  return output;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
