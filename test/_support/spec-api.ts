@@ -17,7 +17,7 @@ export interface SpecApi extends DocumentedApi {
 /** Serves the documented API and reads its document. */
 export async function serveSpecApi(): Promise<SpecApi> {
   const route = "/api/orchestrator";
-  const api = await serveDocumentedApi(route);
+  const api = await serveDocumentedApi({ route });
   const document: any = await (await fetch(`${api.base}/spec.json`)).json();
   const ask: SpecApi["ask"] = async (path, init = {}) => {
     const headers = { ...(init.body && { "content-type": "application/json" }), ...init.headers };

@@ -131,7 +131,7 @@ test("errors of who has no key, or too little of one, or sent too much", async (
     keys: [{ name: "reader", key: "secret", scopes: ["read"] }],
     rateLimit: { window: 12_000, max: 3, trustProxy: 0, of: "requests" },
   });
-  const guarded = await serveDocumentedApi(route, "", guard, "");
+  const guarded = await serveDocumentedApi({ guard, service: "" });
   const headers = { "x-api-key": "secret", "content-type": "application/json" };
   const { components }: any = await (await fetch(`${guarded.base}/spec.json`, { headers })).json();
   const exampleOf = (status: number, name: string): unknown =>
@@ -148,6 +148,15 @@ test("errors of who has no key, or too little of one, or sent too much", async (
   expect(forbidden).toEqual(exampleOf(403, "lacksScope"));
   expect(tooMany).toEqual(exampleOf(429, "tooMany"));
   await guarded.close();
+});
+
+test("what operators are answered while runs are not taken up", async () => {
+  const readiness = () => ({ ready: false, reason: "The orchestrator is shutting down" });
+  const closing = await serveDocumentedApi({ readiness });
+  const answer = await fetch(`${closing.base}/ready`);
+  const { notReady } = examplesOf("/ready", "get", 503);
+  expect([answer.status, await answer.json()]).toEqual([503, notReady!.value]);
+  await closing.close();
 });
 
 test("what the service answers is valid by the document, its stream by the events of it", async () => {

@@ -18,7 +18,7 @@ describe("spec.json", () => {
   });
 
   test("is at the root of a service that is mounted there", async () => {
-    const service = await serveDocumentedApi("");
+    const service = await serveDocumentedApi({ route: "" });
     const { paths }: any = await (await fetch(`${service.base}/spec.json`)).json();
     expect(Object.keys(paths)).toEqual(expect.arrayContaining(["/", "/{id}/status", "/spec.json"]));
     expect((await fetch(`${service.base}/docs`)).status).toBe(200);

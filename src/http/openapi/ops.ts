@@ -28,15 +28,15 @@ async function healthOperation(): Promise<Operation> {
 }
 
 async function readyOperation(): Promise<Operation> {
-  const reason = { type: "string", description: "Why not." };
+  const error = { type: "string", description: "Why not." };
   return {
     operationId: "getReady",
     tags,
     summary: "See whether runs are taken up",
     responses: {
       200: jsonAnswer("They are.", objectOf({ ok: { const: true } }), { ready: { ok: true } }),
-      503: jsonAnswer("They are not.", objectOf({ ok: { const: false }, reason }), {
-        notReady: { ok: false, reason: "it is about to end" },
+      503: jsonAnswer("They are not.", objectOf({ ok: { const: false }, error }), {
+        notReady: { ok: false, error: "The orchestrator is shutting down" },
       }),
       ...(await pathErrors(["GET"])),
     },
