@@ -40,7 +40,7 @@ const runners = {
       });
     }),
 };
-const handler = createOrchestratorHandler({ runners, service: true });
+const handler = createOrchestratorHandler({ runners, service: true, rateLimit: false });
 const server = createServer(toNodeListener(handler));
 server.listen(0, "127.0.0.1", () => {
   console.log(\`Listening on http://127.0.0.1:\${server.address().port}/\`);
@@ -59,7 +59,9 @@ afterAll(async () => {
 test(`${count} requests made from the document, right, nearly right and hostile`, async () => {
   const app = await createApp({ files: { "host.mjs": host } });
   stops.push(app.remove);
-  const server = await startHost(`${app.dir}/host.mjs`, app.dir);
+  const server = await startHost(`${app.dir}/host.mjs`, app.dir, {
+    ORCHESTRATOR_LOG_LEVEL: "warn",
+  });
   stops.push(() => server.stop("SIGKILL"));
   const described = read((await send(`${server.url}/api/orchestrator/spec.json`)).body);
   const drafts = fc.sample(requestsOf(described, words), { numRuns: count, seed });
