@@ -40,15 +40,6 @@ export interface ApiOptions {
   observability?: Observability;
 }
 
-/** h3 answers such a path too, but in a form of its own. */
-function assertDecodable({ url }: Request): void {
-  try {
-    decodeURI(new URL(url).pathname);
-  } catch {
-    throw new HttpProblem(400, "The path is not valid percent encoding");
-  }
-}
-
 /** Answers a request; never rejects. */
 export type ApiHandler = (request: Request) => Promise<Response>;
 
@@ -59,14 +50,9 @@ export function createApi(options: ApiOptions): ApiHandler {
   addOpsRoutes(app, options);
   addDocsRoutes(app, options);
   addRoutes(app, options);
-  const answer: ApiHandler = async (request) => {
-    try {
-      assertDecodable(request);
-      return await app.fetch(request);
-    } catch (error) {
-      return errorResponse(error);
-    }
-  };
+  // What is below no mount.
+  app.all("/**", () => errorResponse(new HttpProblem(404, "Not found")));
+  const answer: ApiHandler = async (request) => app.fetch(request);
   const { guard, manifest, route, service } = options;
   const isWorkflow = async (name: string): Promise<boolean> =>
     (await manifest()).workflows.some((workflow) => workflow.name === name);

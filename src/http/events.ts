@@ -158,7 +158,12 @@ function frame(event: string, data: unknown): { event: string; data: string } {
   return { event, data: JSON.stringify(data) };
 }
 
-function replayOf(text: string | null): number {
+/**
+ * How many checkpoints of those before a follower gets, as `?replay=` says.
+ *
+ * @throws HttpProblem 400
+ */
+export function replayOf(text: string | null): number {
   if (text === null) return REPLAY.default;
   if (/^\d{1,3}$/.test(text) && Number(text) <= REPLAY.most) return Number(text);
   throw badField("replay", `must be a whole number from 0 to ${REPLAY.most} (got "${text}")`);

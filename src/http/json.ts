@@ -34,7 +34,8 @@ async function readText(request: Request): Promise<string> {
       throw new HttpProblem(413, error.message, { limit: error.limit }, { connection: "close" });
     }
     if (error instanceof TypeError) throw new HttpProblem(400, "The body is not valid UTF-8");
-    throw error;
+    // Whoever sent it has gone, or never sent it as HTTP has it.
+    throw new HttpProblem(400, "The body was cut off");
   }
 }
 

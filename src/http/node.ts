@@ -1,4 +1,4 @@
-import { H3, toNodeHandler } from "h3/node";
+import { type H3, toNodeHandler } from "h3/node";
 
 /**
  * A listener of `node:http`, which Express and Connect take as well. It says no more of its arguments than it
@@ -13,12 +13,15 @@ interface Treated {
   readableEnded?: boolean;
 }
 
+/** A request as h3 makes it of one of Node's. */
+type FromNode = Request & { runtime?: { node?: { req: object } } };
+
 /** A handler of the web's requests for `node:http` and for frameworks on it. */
 export function toNodeListener(handler: (request: Request) => Promise<Response>): NodeListener {
-  const app = new H3({ silent: true }).all("/**", ({ req, runtime }) =>
-    handler(withBody(req, (runtime?.node?.req ?? {}) as Treated)),
-  );
-  const listener = toNodeHandler(app);
+  // Of an app it takes no more, and one of h3's would itself answer for paths that it cannot read.
+  const fetch = (request: FromNode): Promise<Response> =>
+    handler(withBody(request, (request.runtime?.node?.req ?? {}) as Treated));
+  const listener = toNodeHandler({ fetch } as unknown as H3);
   return (request, response) => {
     // Express and Connect cut off the path below which they are mounted.
     const { originalUrl } = request as Treated;

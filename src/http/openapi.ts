@@ -7,9 +7,17 @@ import type { JsonObject, Manifest, StandardSchema } from "../types/index.ts";
 import { refer, schemaComponents } from "./openapi/components.ts";
 import { errorComponents, runForm, sharedErrors } from "./openapi/errors.ts";
 import type { ExampleRunner } from "./openapi/examples.ts";
+import { guardComponents, guarded, securitySchemes } from "./openapi/guarded.ts";
 import { headers, parameters, type Paths } from "./openapi/operation.ts";
 import { runPaths } from "./openapi/runs.ts";
-import { workflowOperations, workflowPaths } from "./openapi/workflows.ts";
+import type { ExampleStart } from "./openapi/service-examples.ts";
+import { servicePaths } from "./openapi/service.ts";
+import {
+  bodyExamples,
+  type DescribedWorkflow,
+  workflowOperations,
+  workflowPaths,
+} from "./openapi/workflows.ts";
 
 /** An OpenAPI 3.1 document, as plain JSON. */
 export type OrchestratorDocument = JsonObject & { openapi: string; paths: Paths };
@@ -25,19 +33,23 @@ export interface DescribedRunner {
 export interface OrchestratorDocumentSources {
   /** Where the API is mounted, such as `/api/orchestrator`, or nothing for the root. */
   route: string;
+  /** The path below which the run service stands too; `""` for the root. */
+  service?: string | false;
   manifest: Manifest;
   runners?: readonly DescribedRunner[];
+  /** Whether requests need keys. */
+  auth?: boolean;
+  /** Whether a caller can have sent too much. */
+  limited?: boolean;
   /** What the paths stand below. */
   serverUrl: string;
 }
 
 /** The OpenAPI document of an app's API. */
-export async function orchestratorDocument({
-  route,
-  manifest,
-  runners = [],
-  serverUrl,
-}: OrchestratorDocumentSources): Promise<OrchestratorDocument> {
+export async function orchestratorDocument(
+  sources: OrchestratorDocumentSources,
+): Promise<OrchestratorDocument> {
+  const { manifest, runners = [], auth = false, limited = false, serverUrl } = sources;
   const schemas = schemaComponents();
   const taken = new Set(Object.keys(schemas));
   const own = manifest.workflows.filter(({ name }) => name !== runWorkflow.name);
@@ -57,6 +69,11 @@ export async function orchestratorDocument({
     servers: [{ url: serverUrl }],
     tags: [
       { name: "runs", description: "Checks over regions: submitted, followed, listed." },
+      {
+        name: "service",
+        description:
+          "Runs of every workflow: created, followed as they happen, annotated, canceled. What operators ask for.",
+      },
       { name: "workflows", description: "This app's own workflows: listed, started, polled." },
       {
         name: "aliases",
@@ -64,7 +81,7 @@ export async function orchestratorDocument({
       },
       { name: "meta", description: "This document." },
     ],
-    paths: await pathsOf(route, manifest, runners, workflowInputs),
+    paths: await pathsOf(sources, workflowInputs),
     components: {
       schemas: {
         ...schemas,
@@ -77,7 +94,8 @@ export async function orchestratorDocument({
       },
       parameters,
       headers,
-      responses: await errorComponents(),
+      responses: { ...(await errorComponents()), ...(await guardComponents({ auth, limited })) },
+      ...(auth && { securitySchemes }),
     },
     // For the docs page: what a runner takes, which `RunRequest` cannot say.
     "x-runners": runners.map(({ name }) => {
@@ -89,14 +107,14 @@ export async function orchestratorDocument({
 
 /** All paths, whereof a workflow's name takes precedence over a word of ours that is no run's path. */
 async function pathsOf(
-  route: string,
-  manifest: Manifest,
-  runners: readonly DescribedRunner[],
+  sources: OrchestratorDocumentSources,
   inputs: ReturnType<typeof inputComponents>,
 ): Promise<Paths> {
+  const { route, service = false, manifest, runners = [] } = sources;
+  const { auth = false, limited = false } = sources;
   const own = manifest.workflows.filter(({ name }) => name !== runWorkflow.name);
   const workflows = [...own, runWorkflow].sort((a, b) => (a.name < b.name ? -1 : 1));
-  const described = workflows.map((entry) => {
+  const described = workflows.map((entry): DescribedWorkflow => {
     const endpoint = `${route}/${entry.name}`;
     const input = inputs.get(entry.name);
     const schema = ownEntry(manifest.inputs, entry.name);
@@ -105,9 +123,14 @@ async function pathsOf(
     return { entry, endpoint, input: { component: input.key, sample } };
   });
   const all = { ...manifest, workflows };
-  const runs = await runPaths(route, all, exampleRunner(runners[0]));
-  const general = await workflowPaths(route, all);
-  const paths = merge(merge(runs, general), metaPaths(route));
+  const runner = exampleRunner(runners[0]);
+  const start = exampleStart(described);
+  const paths = [
+    await runPaths(route, all, runner),
+    await workflowPaths(route, all),
+    await servicePaths({ route, service, manifest: all, runner, start, auth }),
+    metaPaths(route),
+  ].reduce(merge);
   for (const workflow of described) {
     const path = encodeURI(workflow.endpoint);
     const { post, get } = await workflowOperations(workflow);
@@ -117,7 +140,12 @@ async function pathsOf(
       : post;
     paths[path] = { post: submits, get };
   }
-  return paths;
+  return guarded(paths, {
+    auth,
+    limited,
+    mounts: service === false ? [route] : [route, service],
+    isWorkflow: async (name) => own.some((entry) => entry.name === name),
+  });
 }
 
 /** A runner of this process, or a name that one may have. */
@@ -125,6 +153,15 @@ function exampleRunner({ name, schema }: DescribedRunner = { name: "checkTitle" 
   const input = schema && sampleOf(toJsonSchema(schema));
   const isObject = typeof input === "object" && input !== null && !Array.isArray(input);
   return { name, input: isObject ? (input as JsonObject) : {} };
+}
+
+/** A start of the first of the app's own workflows that can be started. */
+function exampleStart(workflows: readonly DescribedWorkflow[]): ExampleStart | undefined {
+  const found = workflows.find(({ entry }) => entry.workflowId && entry !== runWorkflow);
+  if (!found) return undefined;
+  const { entry, input } = found;
+  const [body] = input ? [{ input: input.sample }] : Object.values(bodyExamples(entry.accepts));
+  return { workflow: entry.name, ...(body as object) };
 }
 
 function merge(one: Paths, other: Paths): Paths {

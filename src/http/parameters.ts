@@ -1,4 +1,5 @@
 import { runLimits } from "../core/run-limits.ts";
+import { HttpProblem } from "./errors.ts";
 import { badField } from "./start-request.ts";
 
 /** Seconds a poll may wait at most. */
@@ -31,6 +32,20 @@ export function waitSeconds(text: string | null): number {
 /** Whether a run may have this id, the engine's or a caller's own; what is none reaches no storage. */
 export function isRunId(id: string): boolean {
   return id.length <= runLimits.runId && /^[A-Za-z0-9._~-]+$/.test(id);
+}
+
+/**
+ * Refuses a request whose address cannot be read, which h3 would do in a form of its own or not at all.
+ *
+ * @throws HttpProblem 400
+ */
+export function assertReadable({ url }: Pick<Request, "url">): void {
+  if (!URL.canParse(url)) throw new HttpProblem(400, "The Host header is not valid");
+  try {
+    decodeURI(new URL(url).pathname);
+  } catch {
+    throw new HttpProblem(400, "The path is not valid percent encoding");
+  }
 }
 
 /** Whether a method is answered as `GET` is. */

@@ -1,11 +1,12 @@
 import * as z from "zod";
-import { checkpointLimits, dataProblem, typeProblem } from "../core/checkpoint.ts";
+import { dataProblem, typeProblem } from "../core/checkpoint.ts";
 import type { ValidationIssue } from "../types/manifest.ts";
 import type { JsonObject } from "../types/runner.ts";
 import type { Callback } from "../types/service.ts";
 import { HttpProblem } from "./errors.ts";
 import { refusalOf, wordingOf } from "./run-request.ts";
 import { tagsSchema } from "./schemas.ts";
+import { extrasShape } from "./service-schemas.ts";
 import { badField } from "./start-request.ts";
 
 /** What a caller of `POST /runs` says beside what is to run. */
@@ -16,25 +17,9 @@ export interface ServiceExtras {
   callback?: Callback;
 }
 
-/** Characters of a run's metadata as JSON: it comes with every list of runs. */
-const metadataLimit = 16_384;
-
-const extrasSchema: z.ZodType<ServiceExtras> = z.object({
-  workflow: z.string().min(1).max(200).optional(),
-  metadata: z
-    .record(z.string(), z.unknown(), "must be an object")
-    .refine(
-      (value) => JSON.stringify(value).length <= metadataLimit,
-      `must have at most ${metadataLimit} characters as JSON`,
-    )
-    .optional(),
-  callback: z
-    .strictObject({
-      url: z.url({ protocol: /^https?$/, error: "must be an absolute http(s) URL" }).max(2000),
-      secret: z.string().min(16).max(500).optional(),
-    })
-    .optional(),
-});
+const extrasSchema: z.ZodType<ServiceExtras> = z.object(
+  extrasShape,
+) as unknown as z.ZodType<ServiceExtras>;
 
 /**
  * Takes apart what a body says beside what is to run.
@@ -91,17 +76,6 @@ export function parseCheckpoint(body: Record<string, unknown>): { type: string; 
   if (details.length > 0) throw new HttpProblem(400, "validation failed", { details });
   return { type: type as string, ...(data !== undefined && { data }) };
 }
-
-/** Body of a checkpoint, for the document. */
-export const checkpointRequestSchema: z.ZodType = z.strictObject({
-  type: z.string().min(1).max(checkpointLimits.type),
-  data: z
-    .unknown()
-    .optional()
-    .meta({
-      description: `Any JSON of at most ${checkpointLimits.data} characters.`,
-    }),
-});
 
 function detail(field: string, message: string): ValidationIssue {
   return { path: [field], message: `${field} ${message}`, code: "custom" };

@@ -36,6 +36,12 @@ export function createServerGuard(parts: ServerGuardParts): ServerGuard {
   const current = (): Guard => (made ??= createGuard(guardOptions(parts, redis)));
   return {
     guard: {
+      get auth() {
+        return current().auth;
+      },
+      get limited() {
+        return current().limited;
+      },
       get tokens() {
         return current().tokens;
       },

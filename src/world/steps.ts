@@ -42,11 +42,15 @@ export function stepChange(records: Records, fact: Fact, start: (step: Step) => 
     const next = nextStep(undefined, fact);
     return { facts: [fact], writes: stepWrites(undefined, next), result: { step: next } };
   }
-  if (!step) throw new WorkflowWorldError(`Step "${stepId}" not found`);
+  const begins = fact.eventType === "step_started";
+  if (!step) {
+    // Its creation came after the run's end, and the engine sent its message all the same.
+    if (begins && hasEnded(run)) throw new RunExpiredError(`Run "${run.runId}" is ${run.status}`);
+    throw new WorkflowWorldError(`Step "${stepId}" not found`);
+  }
   if (stepHasEnded(step)) {
     throw new EntityConflictError(`Cannot modify step in terminal state "${step.status}"`);
   }
-  const begins = fact.eventType === "step_started";
   if (hasEnded(run) && (begins || step.status !== "running")) {
     throw new RunExpiredError(
       `Cannot modify non-running step on run in terminal state "${run.status}"`,

@@ -3,7 +3,12 @@ import * as z from "zod";
 import { createApi, type ApiHandler } from "../../src/http/app.ts";
 import { createGuard, type Guard } from "../../src/http/guard/guard.ts";
 import type { DescribedRunner } from "../../src/http/openapi.ts";
+import { createLog } from "../../src/runtime/log.ts";
+import { createMetrics } from "../../src/runtime/metrics.ts";
+import { createTracing } from "../../src/runtime/tracing.ts";
 import type { Manifest } from "../../src/types/manifest.ts";
+import type { Observability } from "../../src/types/observe.ts";
+import type { Readiness } from "../../src/types/service.ts";
 import { createMemoryRuns, type MemoryRuns } from "./memory-runs.ts";
 
 /** Workflows of each kind: over jobs, over one job, with an input schema, one that cannot be started. */
@@ -37,17 +42,30 @@ export interface DocumentedApi extends MemoryRuns {
   close(): Promise<void>;
 }
 
-/** Serves it on a free loopback port; `prefix` is what a proxy in front strips. */
-export async function serveDocumentedApi(
+/** What differs from one documented API to another. */
+export interface DocumentedOptions {
+  route?: string;
+  /** What a proxy in front strips. */
+  prefix?: string;
+  guard?: Guard;
+  /** Where the run service stands too. */
+  service?: string | false;
+  readiness?: () => Readiness;
+}
+
+/** Serves it on a free loopback port. */
+export async function serveDocumentedApi({
   route = "/api/orchestrator",
   prefix = "",
-  guard: Guard = createGuard(),
-): Promise<DocumentedApi> {
+  guard = createGuard(),
+  service = false,
+  readiness = () => ({ ready: true }),
+}: DocumentedOptions = {}): Promise<DocumentedApi> {
   const memory = createMemoryRuns();
   const handler = createApi({
     route,
-    service: false,
-    readiness: () => ({ ready: true }),
+    service,
+    readiness,
     engine: memory.engine,
     runs: memory.runs,
     ...memory.service,
@@ -58,6 +76,7 @@ export async function serveDocumentedApi(
       loadBalancer: { kind: "load-balancer", name: "default" },
     },
     guard,
+    observability: observability(),
   });
   const server = serve({
     port: 0,
@@ -77,6 +96,14 @@ export async function serveDocumentedApi(
   await server.ready();
   const base = new URL(server.url!).origin + prefix + route;
   return { ...memory, base, handler, close: () => server.close(true) };
+}
+
+/** Metrics as they are, and nothing but errors in the log. */
+function observability(): Observability {
+  const { request, eventStreams, text: metrics } = createMetrics();
+  const log = createLog();
+  log.level = "error";
+  return { log, tracing: createTracing(), request, eventStreams, metrics };
 }
 
 function workflow(name: string, rest: Partial<Manifest["workflows"][number]> = {}) {

@@ -5,7 +5,7 @@ import type { ApiOptions } from "../../src/http/app.ts";
 import type { RunEngine, RunRecord, RunService, SubmitOptions } from "../../src/types/engine.ts";
 import type { JournalEntry } from "../../src/types/journal.ts";
 import type { RunInput } from "../../src/types/run.ts";
-import type { RunInfo, WorkflowRuns } from "../../src/types/service.ts";
+import { createMemoryService } from "./memory-service.ts";
 
 /** A run in memory: what it was started with, and its journal as folded so far. */
 export interface MemoryRun {
@@ -13,14 +13,17 @@ export interface MemoryRun {
   input: RunInput;
   options: SubmitOptions;
   fold: RunFold;
+  journal: JournalEntry[];
   facts: RunFacts;
+  /** Called, and taken out, when there is news of it. */
+  changed: Set<() => void>;
 }
 
 /** Runs in this process's memory, behind the two ports of the HTTP side; what becomes of a job is the test's to say. */
 export interface MemoryRuns {
   runs: RunService;
   engine: RunEngine;
-  /** What else the API is served from: lists of these runs, and nothing that a test of the API alone needs. */
+  /** What else the API is served from. */
   service: Pick<ApiOptions, "callbacks" | "streams" | "workflowRuns">;
   /** The run of an id, its own or the engine's. */
   of(id: string): MemoryRun;
@@ -60,6 +63,8 @@ export function createMemoryRuns(now: () => number = Date.now): MemoryRuns {
       input,
       options,
       fold: createRunFold(input.jobs),
+      journal: [],
+      changed: new Set(),
       facts: {
         runId: options.runId ?? engineId,
         state: "queued",
@@ -135,34 +140,21 @@ export function createMemoryRuns(now: () => number = Date.now): MemoryRuns {
     },
   };
 
-  const list: WorkflowRuns["list"] = async (filter) => {
-    const { limit = 20, cursor = "0" } = filter;
-    const asked = [...byEngineId.values()]
-      .map(infoOf)
-      .toReversed()
-      .filter((run) => filter.workflow === undefined || run.workflow === filter.workflow)
-      .filter((run) => filter.state === undefined || run.state === filter.state)
-      .filter((run) => filter.tag === undefined || run.tags?.includes(filter.tag))
-      .filter((run) => filter.owner === undefined || run.owner === filter.owner)
-      .filter(({ createdAt }) => Date.parse(createdAt) >= (filter.since ?? 0))
-      .filter(({ createdAt }) => Date.parse(createdAt) < (filter.until ?? Infinity));
-    const end = Number(cursor) + limit;
-    return {
-      runs: asked.slice(Number(cursor), end),
-      ...(end < asked.length && { cursor: String(end) }),
-    };
-  };
-  const absent = (): Promise<never> => Promise.reject(new Error("not kept in memory"));
+  function finish(id: string, state?: RunFacts["state"]): void {
+    const { fold, facts, input, changed } = of(id);
+    if (state === "failed" || state === "timed_out" || state === "cancelled") {
+      fold.end(state, now());
+    }
+    facts.state = state ?? endStateOf(fold.counts, { policy: input.failurePolicy });
+    facts.completedAt = now();
+    for (const wake of [...waiting, ...changed]) wake();
+    waiting.clear();
+    changed.clear();
+  }
+
   const service: MemoryRuns["service"] = {
-    workflowRuns: {
-      list,
-      read: absent,
-      cancel: absent,
-      addCheckpoint: absent,
-      checkpoints: absent,
-      follow: absent,
-    },
-    callbacks: { assertAllowed: () => undefined, register: absent },
+    workflowRuns: createMemoryService({ all: () => [...byEngineId.values()], find, finish, now }),
+    callbacks: { assertAllowed: () => undefined, register: async () => undefined },
     streams: { closing: new AbortController().signal },
   };
 
@@ -173,40 +165,14 @@ export function createMemoryRuns(now: () => number = Date.now): MemoryRuns {
     of,
     started: () => byEngineId.size,
     journal(id, ...entries) {
-      const { fold, facts } = of(id);
+      const { fold, facts, journal, changed } = of(id);
       facts.state = "running";
       for (const entry of entries) fold.apply(entry);
+      journal.push(...entries);
+      for (const notice of changed) notice();
+      changed.clear();
     },
-    finish(id, state) {
-      const { fold, facts, input } = of(id);
-      if (
-        state !== undefined &&
-        state !== "completed" &&
-        state !== "queued" &&
-        state !== "running"
-      ) {
-        fold.end(state, now());
-      }
-      facts.state = state ?? endStateOf(fold.counts, { policy: input.failurePolicy });
-      facts.completedAt = now();
-      for (const wake of waiting) wake();
-      waiting.clear();
-    },
+    finish,
     add: (record) => void others.set(record.runId, record),
-  };
-}
-
-function infoOf({ facts, input, options }: MemoryRun): RunInfo {
-  const { runId, state, tags, createdAt, completedAt } = facts;
-  return {
-    runId,
-    workflow: runWorkflow.name,
-    mode: input.mode,
-    state,
-    ...(options.owner !== undefined && { owner: options.owner }),
-    ...(options.metadata && { metadata: options.metadata }),
-    ...(tags && { tags: [...tags] }),
-    createdAt: new Date(createdAt).toISOString(),
-    ...(completedAt !== undefined && { completedAt: new Date(completedAt).toISOString() }),
   };
 }

@@ -1,4 +1,5 @@
 import { request } from "node:http";
+import { connect } from "node:net";
 import { serve } from "srvx/node";
 import { createApi } from "../../src/http/app.ts";
 import { createGuard, type Guard } from "../../src/http/guard/guard.ts";
@@ -128,4 +129,17 @@ export function sendRaw(
     });
     outgoing.on("error", reject).end();
   });
+}
+
+/** Sends half a body and closes the connection; resolves when the server has seen that. */
+export async function sendCut(base: string, path: string): Promise<void> {
+  const { hostname, port, pathname } = new URL(base);
+  const socket = connect(Number(port), hostname);
+  await new Promise((resolve) => socket.once("connect", resolve));
+  const type = "Content-Type: application/json\r\nContent-Length: 100";
+  socket.write(`POST ${pathname}${path} HTTP/1.1\r\nHost: ${hostname}\r\n${type}\r\n\r\n{"mode":`);
+  // By then the server is reading it.
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  socket.destroy();
+  await new Promise((resolve) => setTimeout(resolve, 50));
 }

@@ -12,7 +12,7 @@ const guard = createGuard({
     { name: "starter", key: "may-not-read", scopes: ["run"] },
   ],
 });
-const api = await serveDocumentedApi("/api/orchestrator", "", guard);
+const api = await serveDocumentedApi({ guard });
 const docs = `${api.base}/docs`;
 
 afterAll(async () => {

@@ -184,7 +184,7 @@ test.each([
   ["below a prefix that a proxy strips", "/api/orchestrator", "/prefix"],
   ["at the root", "", ""],
 ])("the page works %s", async (_where, route, prefix) => {
-  const served = await serveDocumentedApi(route, prefix);
+  const served = await serveDocumentedApi({ route, prefix });
   const { page, problems, close } = await openDocs(`${served.base}/docs`);
   await page.click("#send");
   await page.waitForSelector("#status");

@@ -3,46 +3,24 @@ import { Validator } from "@seriousme/openapi-schema-validator";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import { describe, expect, test } from "vitest";
-import { orchestratorDocument } from "../../src/http/openapi.ts";
-import type { WorkflowEntry } from "../../src/types/manifest.ts";
+import type { DescribedRunner } from "../../src/http/openapi.ts";
+import type { Manifest } from "../../src/types/manifest.ts";
 import { documentedManifest, documentedRunners } from "../_support/documented-api.ts";
-
-const route = "/api/orchestrator";
-
-/** The document as clients get it. */
-async function documentOf(
-  manifest = documentedManifest,
-  mounted = route,
-  runners = documentedRunners,
-): Promise<any> {
-  const document = await orchestratorDocument({
-    route: mounted,
-    manifest,
-    runners,
-    serverUrl: "/",
-  });
-  return JSON.parse(JSON.stringify(document));
-}
+import { documentOf, everything, operationsOf, route, workflow } from "../_support/documents.ts";
 
 const document = await documentOf();
 
-interface Operation {
-  path: string;
-  method: string;
-  operation: any;
-}
-
-function operationsOf({ paths }: any): Operation[] {
-  return Object.entries<any>(paths).flatMap(([path, item]) =>
-    Object.entries<any>(item).map(([method, operation]) => ({ path, method, operation })),
-  );
-}
+const whole = await documentOf(documentedManifest, route, documentedRunners, everything);
+const documents = [
+  ["as it is by default", document],
+  ["with all that it can have", whole],
+] as const;
 
 /** What a reference leads to; anything else as it is. */
-function deref(value: any): any {
+function deref(value: any, root = document): any {
   if (typeof value?.$ref !== "string") return value;
   const parts = decodeURIComponent(value.$ref.slice(2)).split("/");
-  return parts.reduce((at: any, part: string) => at?.[part.replaceAll("~1", "/")], document);
+  return parts.reduce((at: any, part: string) => at?.[part.replaceAll("~1", "/")], root);
 }
 
 /** Every value in the document under this key. */
@@ -53,19 +31,15 @@ function collect(value: unknown, key: string): any[] {
   );
 }
 
-/** A workflow as the build finds it. */
-function workflow(name: string): WorkflowEntry {
-  const file = `workflows/${name}.ts`;
-  return { name, workflowId: name, file, line: 1, parameters: ["jobs"], accepts: "jobs" };
-}
-
 describe("the linter finds nothing wrong with the document", () => {
-  test.each([
+  const apps: [string, Manifest, string, readonly DescribedRunner[], object?][] = [
     ["of an app with workflows and runners", documentedManifest, route, documentedRunners],
     ["of an app with neither", { workflows: [], inputs: {} }, route, []],
     ["of the stand-alone service", documentedManifest, "", []],
-  ])("%s", async (_name, manifest, mounted, runners) => {
-    const text = JSON.stringify(await documentOf(manifest, mounted, runners));
+    ["of a service at the root too, with keys", documentedManifest, route, [], everything],
+  ];
+  test.each(apps)("%s", async (_name, manifest, mounted, runners, more) => {
+    const text = JSON.stringify(await documentOf(manifest, mounted, runners, more));
     const outcome = await new Validator().validate(JSON.parse(text));
     expect(outcome.errors).toBeUndefined();
     expect(outcome.valid).toBe(true);
@@ -77,13 +51,19 @@ describe("the linter finds nothing wrong with the document", () => {
     expect((await new Validator().validate(broken)).valid).toBe(false);
   });
 
-  test("every reference leads somewhere", () => {
+  test.each(documents)("every reference leads somewhere: %s", (_name, document) => {
     const references: string[] = collect(document, "$ref");
     expect(references.length).toBeGreaterThan(50);
-    for (const $ref of references) expect(deref({ $ref }), $ref).toBeDefined();
+    for (const $ref of references) expect(deref({ $ref }, document), $ref).toBeDefined();
+    // And each response and parameter is one that something refers to.
+    for (const kind of ["parameters", "responses"]) {
+      for (const name of Object.keys(document.components[kind])) {
+        expect(references).toContain(`#/components/${kind}/${name}`);
+      }
+    }
   });
 
-  test("no operation's id is another's, and each tag is declared and used", () => {
+  test.each(documents)("ids are unique, tags declared and used: %s", (_name, document) => {
     const operations = operationsOf(document).map(({ operation }) => operation);
     const ids = operations.map(({ operationId }) => operationId);
     expect(new Set(ids).size).toBe(ids.length);
@@ -93,7 +73,7 @@ describe("the linter finds nothing wrong with the document", () => {
 
   test("the parameters of each path are those of its template", () => {
     for (const { path, method, operation } of operationsOf(document)) {
-      const declared = (operation.parameters ?? []).map(deref);
+      const declared = (operation.parameters ?? []).map((one: any) => deref(one));
       const names = declared.filter((one: any) => one.in === "path").map((one: any) => one.name);
       const template = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
       expect(names, `${method} ${path}`).toEqual(template);
@@ -117,7 +97,17 @@ test("title, version and operations are those that clients are generated from", 
     getRunResults: "get /{id}",
     startWorkflow: "post /{id}",
     planRun: "post /plan",
+    createRun: "post /runs",
     listRuns: "get /runs",
+    getRun: "get /runs/{id}",
+    cancelRun: "delete /runs/{id}",
+    listCheckpoints: "get /runs/{id}/checkpoints",
+    addCheckpoint: "post /runs/{id}/checkpoints",
+    streamRunEvents: "get /runs/{id}/events",
+    createEventToken: "post /runs/{id}/events/token",
+    getHealth: "get /health",
+    getReady: "get /ready",
+    getMetrics: "get /metrics",
     submitRun_run: "post /run",
     poll_run: "get /run",
     getRunStatus_run: "get /run/{id}/status",
@@ -149,17 +139,17 @@ test("an alias names the operation that it is another path of", () => {
   }
 });
 
-test("each error status of an operation has an example", () => {
+test.each(documents)("each error status has an example: %s", (_name, document) => {
   for (const { operation } of operationsOf(document)) {
     for (const [status, given] of Object.entries<any>(operation.responses)) {
       if (Number(status) < 400) continue;
-      const { examples } = deref(given).content["application/json"];
+      const { examples = {} } = deref(given, document).content["application/json"];
       expect(Object.keys(examples).length, `${operation.operationId} ${status}`).toBeGreaterThan(0);
     }
   }
 });
 
-test("every example is valid by the schema beside it", () => {
+test.each(documents)("every example is valid by the schema beside it: %s", (_name, document) => {
   const ajv = new Ajv2020({ strict: false, allErrors: true });
   addFormats.default(ajv);
   ajv.addSchema({ $id: "spec", components: document.components });
@@ -178,8 +168,11 @@ test("every example is valid by the schema beside it", () => {
 
 test("every parameter's example is valid by its schema", () => {
   const ajv = new Ajv2020({ strict: false });
+  addFormats.default(ajv);
   ajv.addSchema({ $id: "spec", components: document.components });
-  for (const parameter of collect(document, "parameters").flat().map(deref)) {
+  for (const parameter of collect(document, "parameters")
+    .flat()
+    .map((one: any) => deref(one))) {
     if (parameter?.example === undefined) continue;
     expect(ajv.compile(parameter.schema)(parameter.example), parameter.name).toBe(true);
   }

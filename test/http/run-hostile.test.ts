@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { requestFor, serveRunApi, type RunApi } from "../_support/run-api.ts";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { requestFor, sendCut, serveRunApi, type RunApi } from "../_support/run-api.ts";
 
 let api: RunApi;
 
@@ -10,6 +10,17 @@ beforeAll(async () => {
 afterAll(() => api.close());
 
 const valid = requestFor();
+
+test.each(["", "/runs", "/runs/x/checkpoints", "/greet"])(
+  "a body that is cut off is nobody's failure: POST %s",
+  async (path) => {
+    const failed = vi.spyOn(console, "error");
+    await sendCut(api.base, path);
+    await api.send("/runs");
+    expect(failed).not.toHaveBeenCalled();
+    failed.mockRestore();
+  },
+);
 
 describe("hostile bodies", () => {
   const bodies: [string, string, number, string, RegExp][] = [

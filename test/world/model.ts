@@ -68,7 +68,9 @@ export function createModel(): Model {
       state.steps[key] = "pending 0";
       return "stored";
     }
-    if (!status) return "WorkflowWorldError";
+    if (!status) {
+      return ended(run) && type === "step_started" ? "RunExpiredError" : "WorkflowWorldError";
+    }
     if (status === "completed" || status === "failed") return "EntityConflictError";
     if (ended(run) && (type === "step_started" || status !== "running")) return "RunExpiredError";
     if (type === "step_started") {

@@ -1,5 +1,6 @@
 import { H3Event } from "h3";
 import { errorResponse, HttpProblem } from "../errors.ts";
+import { assertReadable } from "../parameters.ts";
 import { docsAnswer } from "../routes/docs.ts";
 import type { ApiKey } from "../../types/handler.ts";
 import { addressOf } from "./address.ts";
@@ -8,6 +9,7 @@ import { createKeyRing, credentialOf } from "./keys.ts";
 import { assertWithinLimits } from "./limits.ts";
 import { createRateLimits, type RateLimitOptions } from "./rate-limit.ts";
 import { isDocsPage, type Requirement, requirementOf, type Target } from "./scopes.ts";
+import { forbidden, otherSite, unauthorized } from "./refusals.ts";
 import { createEventTokens, type EventTokens } from "./tokens.ts";
 
 /** What a guard is made of. */
@@ -34,6 +36,10 @@ export interface GuardedApi {
 
 /** Stands before the API: who may ask for what, how often, from where. */
 export interface Guard {
+  /** Whether requests need keys. */
+  readonly auth: boolean;
+  /** Whether a caller can have sent too much. */
+  readonly limited: boolean;
   /** For event streams, which are asked for without headers. */
   tokens: EventTokens;
   /** Answers a request, itself or through the API; never rejects. */
@@ -81,12 +87,13 @@ export function createGuard({ keys, origins, rateLimit }: GuardOptions = {}): Gu
     }
     await count(`key:${key.name}`);
     if (!key.scopes.includes(needs.scope) && !key.scopes.includes("admin")) {
-      throw new HttpProblem(403, "forbidden", { required: needs.scope });
+      throw forbidden(needs.scope);
     }
     return key.name;
   }
 
   async function decide(request: Request, api: GuardedApi, said: Headers): Promise<Response> {
+    assertReadable(request);
     assertWithinLimits(request);
     if (request.method === "OPTIONS") return cors.preflight();
     // As the router will see it, which mends some paths.
@@ -112,6 +119,8 @@ export function createGuard({ keys, origins, rateLimit }: GuardOptions = {}): Gu
   }
 
   return {
+    auth: ring !== undefined,
+    limited: limits !== undefined,
     tokens,
     async answer(request, api) {
       const said = new Headers();
@@ -122,10 +131,6 @@ export function createGuard({ keys, origins, rateLimit }: GuardOptions = {}): Gu
       return response;
     },
   };
-}
-
-function unauthorized(): HttpProblem {
-  return new HttpProblem(401, "unauthorized", {}, { "www-authenticate": "Bearer" });
 }
 
 /** The answer as it is to `HEAD`. */
@@ -140,5 +145,5 @@ function assertSameSite({ method, headers }: Request, cors: Cors): void {
   if (method !== "POST" && method !== "DELETE") return;
   if (headers.get("sec-fetch-site") !== "cross-site") return;
   if (cors.lists(headers.get("origin") ?? "")) return;
-  throw new HttpProblem(403, "Forbidden: a page of another site sent this request");
+  throw otherSite();
 }

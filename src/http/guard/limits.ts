@@ -11,7 +11,7 @@ export const headersLimit: number = 16 * 1024;
  *
  * @throws HttpProblem 414 or 431
  */
-export function assertWithinLimits({ url, headers }: Request): void {
+export function assertWithinLimits({ url, headers }: Pick<Request, "headers" | "url">): void {
   const at = url.indexOf("?");
   const query = at === -1 ? 0 : url.length - at - 1;
   if (query > queryLimit) {

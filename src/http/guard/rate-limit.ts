@@ -1,5 +1,5 @@
 import { RateLimiterMemory, RateLimiterRedis, type RateLimiterRes } from "rate-limiter-flexible";
-import { HttpProblem } from "../errors.ts";
+import { rateLimited } from "./refusals.ts";
 
 /** How many requests a caller may send. */
 export interface RateLimitOptions {
@@ -55,8 +55,7 @@ export function createRateLimits({ window, max, redis }: RateLimitOptions): Rate
   }
 
   function refuse(answer: Headers, state: RateLimiterRes): never {
-    const retryAfter = String(tell(answer, state));
-    throw new HttpProblem(429, "rate_limited", {}, { "retry-after": retryAfter });
+    throw rateLimited(tell(answer, state));
   }
 
   return {

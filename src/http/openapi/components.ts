@@ -15,7 +15,15 @@ import {
   runSubmittedSchema,
   summarySchema,
 } from "../schemas.ts";
-import { serviceRunPageSchema, serviceRunSchema } from "../service-schemas.ts";
+import {
+  checkpointRequestSchema,
+  checkpointSchema,
+  createRunSchema,
+  serviceEventSchema,
+  serviceRunPageSchema,
+  serviceRunSchema,
+  serviceStatusSchema,
+} from "../service-schemas.ts";
 import {
   jobSchema,
   startRequestSchemas,
@@ -30,10 +38,14 @@ import {
 /** A schema that every document has. */
 export type ComponentName =
   | "Attempt"
+  | "Checkpoint"
+  | "CheckpointRequest"
+  | "CreateRun"
   | "FailurePolicy"
   | "Job"
   | "Run"
   | "RunError"
+  | "RunEvent"
   | "RunJob"
   | "RunnerResult"
   | "RunPage"
@@ -44,6 +56,7 @@ export type ComponentName =
   | "RunState"
   | "RunStatus"
   | "RunSubmitted"
+  | "ServiceStatus"
   | "StartWithArgs"
   | "StartWithInput"
   | "StartWithJob"
@@ -58,10 +71,14 @@ export type ComponentName =
 
 const schemas: Record<ComponentName, z.ZodType> = {
   Attempt: attemptSchema,
+  Checkpoint: checkpointSchema,
+  CheckpointRequest: checkpointRequestSchema,
+  CreateRun: createRunSchema,
   FailurePolicy: failurePolicySchema,
   Job: jobSchema,
   Run: serviceRunSchema,
   RunError: runErrorSchema,
+  RunEvent: serviceEventSchema,
   RunJob: runJobSchema,
   RunPage: serviceRunPageSchema,
   RunnerResult: runnerResultSchema,
@@ -72,6 +89,7 @@ const schemas: Record<ComponentName, z.ZodType> = {
   RunState: runStateSchema,
   RunStatus: runStatusSchema,
   RunSubmitted: runSubmittedSchema,
+  ServiceStatus: serviceStatusSchema,
   StartWithArgs: startRequestSchemas.args,
   StartWithInput: startRequestSchemas.input,
   StartWithJob: startRequestSchemas.job,

@@ -3,6 +3,7 @@ import type { JsonObject } from "../../types/index.ts";
 import { errorResponse, HttpProblem, runErrorResponse } from "../errors.ts";
 import { bodyLimit } from "../json.ts";
 import { refer } from "./components.ts";
+import { header } from "./operation.ts";
 
 /** Errors by their example's name. */
 export type Problems = Record<string, unknown>;
@@ -22,14 +23,24 @@ export const workflowForm: ErrorForm = { schema: "WorkflowError", respond: error
 
 const descriptions: Record<string, string> = {
   400: "Something in the request is wrong; the message names the field.",
-  403: "A browser sent the request for a page of another site.",
+  401: "There is no key in the request that is known.",
+  403: "The key lacks a scope, or a browser sent the request for a page of another site.",
   404: "There is no such run.",
   405: "Another method of this path.",
   409: "The same `Idempotency-Key` or `runId` was used before for something else.",
   413: "The body is larger than the server takes.",
   415: "The body is not sent as JSON.",
+  414: "The query is longer than the server takes.",
+  429: "The caller has sent too many requests.",
+  431: "The headers are larger than the server takes.",
   500: "The server itself failed.",
   501: "The engine has not compiled the workflow.",
+  503: "It takes up no runs, or is about to end.",
+};
+
+const headersOf: Record<number, JsonObject> = {
+  405: { Allow: header("Allow") },
+  429: { "Retry-After": header("RetryAfter") },
 };
 
 /** The response that an operation has for errors of one status, with an example of each from the code that answers them. */
@@ -48,7 +59,7 @@ export async function errorExamples(
   );
   return {
     description,
-    ...(status === 405 && { headers: { Allow: { $ref: "#/components/headers/Allow" } } }),
+    ...(headersOf[status] && { headers: headersOf[status] }),
     content: {
       "application/json": {
         schema: refer(schema),
@@ -72,7 +83,6 @@ const tooLarge = new BodyTooLargeError(bodyLimit);
 
 /** Errors that every operation of a kind has. */
 const common = ({ schema }: ErrorForm): Record<number, Problems> => ({
-  403: { otherSite: new HttpProblem(403, "Forbidden: a page of another site sent this request") },
   413: { tooLarge: new HttpProblem(413, tooLarge.message, { limit: tooLarge.limit }) },
   415: {
     notJson: new HttpProblem(415, "Content-Type must be application/json (got text/plain)"),

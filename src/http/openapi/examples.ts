@@ -1,6 +1,5 @@
 import type { JsonObject } from "../../types/index.ts";
 import type { RunPlan, RunRequest, RunResults, RunStatus } from "../../types/run.ts";
-import type { ServiceRunPage } from "../service-schemas.ts";
 
 /** An id as runs get them. */
 export const runId = "wrun_01K6ZQ7T2E9M4V8XH3B5N0RCDA";
@@ -143,22 +142,3 @@ export function resultsExample(runner: string): RunResults {
     durationMs: 1800,
   };
 }
-
-/** A page of the list of runs. */
-export const listExample: ServiceRunPage = {
-  runs: [
-    {
-      id: runId,
-      workflow: "run",
-      mode: "remote",
-      status: "failed",
-      state: "timed_out",
-      owner: "ci",
-      metadata: { build: 4711 },
-      tags: ["nightly"],
-      createdAt,
-      completedAt: "2026-11-20T09:00:01.800Z",
-    },
-  ],
-  cursor: "0001795165200000/wrun_01K6ZQ7T2E9M4V8XH3B5N0RCDA",
-};

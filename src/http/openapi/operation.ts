@@ -17,8 +17,37 @@ export function jsonContent(schema: JsonObject, examples?: Record<string, unknow
   };
 }
 
+/** An answer of JSON with examples of it. */
+export function jsonAnswer(
+  description: string,
+  schema: JsonObject,
+  examples: Record<string, unknown>,
+): JsonObject {
+  return { description, content: jsonContent(schema, examples) };
+}
+
+/** The schema of an object that has all of these fields, and may get others. */
+export function objectOf(properties: Record<string, JsonObject>): JsonObject {
+  return { type: "object", properties, required: Object.keys(properties) };
+}
+
+type ParameterName = "ActorId" | "Id" | "IdempotencyKey" | "Mode" | "Wait";
+
+/** The operation as it is, or as another path of it. */
+export function aliased(operation: Operation, alias: string | undefined): Operation {
+  if (alias === undefined) return operation;
+  const { operationId, summary, description: _same, ...rest } = operation;
+  return {
+    ...rest,
+    operationId: `${operationId}_${alias}`,
+    summary: `${summary} (another path of ${operationId})`,
+    tags: ["aliases"],
+    "x-alias-of": operationId,
+  };
+}
+
 /** A reference to a parameter that several operations have. */
-export function parameter(name: "Id" | "IdempotencyKey" | "Wait"): { $ref: string } {
+export function parameter(name: ParameterName): { $ref: string } {
   return { $ref: `#/components/parameters/${name}` };
 }
 
@@ -28,7 +57,18 @@ export function header(name: "Allow" | "Location" | "RetryAfter"): { $ref: strin
 }
 
 /** Parameters that several operations have. */
-export const parameters: Record<string, JsonObject> = {
+export const parameters: Record<ParameterName, JsonObject> = {
+  ActorId: {
+    name: "X-Actor-Id",
+    in: "header",
+    description: "Who starts the run; kept as its `owner`.",
+    schema: {
+      type: "string",
+      maxLength: 200,
+      pattern: "^[\\x20-\\x7E]*[\\x21-\\x7E][\\x20-\\x7E]*$",
+    },
+    example: "ci",
+  },
   Id: {
     name: "id",
     in: "path",
@@ -44,6 +84,12 @@ export const parameters: Record<string, JsonObject> = {
       "The same key with the same body starts nothing twice and answers with the first run's id; with another body it is a 409.",
     schema: { type: "string", pattern: "^[\\x21-\\x7E]{1,255}$" },
     example: "deploy-4711",
+  },
+  Mode: {
+    name: "mode",
+    in: "query",
+    description: "Stands in for a body without a mode; `plan` goes with any.",
+    schema: { type: "string", enum: ["local", "remote", "plan"] },
   },
   Wait: {
     name: "wait",

@@ -3,9 +3,16 @@ import type { JsonObject, Manifest } from "../../types/index.ts";
 import { HttpProblem } from "../errors.ts";
 import { waitSeconds } from "../parameters.ts";
 import { unknownWorkflow } from "../routes/workflows.ts";
-import { parseRunFilter, parseRunRequest } from "../run-request.ts";
+import { parseRunRequest } from "../run-request.ts";
 import { refer } from "./components.ts";
-import { errorExamples, runForm, thrownBy, workflowForm } from "./errors.ts";
+import {
+  type ErrorForm,
+  errorExamples,
+  type Problems,
+  runForm,
+  thrownBy,
+  workflowForm,
+} from "./errors.ts";
 import { runId } from "./examples.ts";
 
 const soon = thrownBy(() => waitSeconds("soon"));
@@ -15,24 +22,25 @@ export function wrongWait(): Promise<JsonObject> {
   return errorExamples(runForm, 400, { wrongWait: soon });
 }
 
-/** The 400 of a list's query. */
-export function wrongFilter(): Promise<JsonObject> {
-  return errorExamples(workflowForm, 400, {
-    wrongLimit: thrownBy(() => parseRunFilter(new URLSearchParams({ limit: "1000" }))),
-    wrongState: thrownBy(() => parseRunFilter(new URLSearchParams({ state: "done" }))),
-    wrongTime: thrownBy(() => parseRunFilter(new URLSearchParams({ since: "yesterday" }))),
-  });
+/** The 404 of an id that no run has, in this field. */
+export function unknownRun(field: string, form: ErrorForm = runForm): Promise<JsonObject> {
+  const message = 'Run "nightly-2026-11-19" not found';
+  return errorExamples(form, 404, { unknownRun: issue(404, field, message, "not_found") });
 }
 
-/** The 404 of an id that no run has, in this field. */
-export function unknownRun(field: string): Promise<JsonObject> {
-  const message = 'Run "nightly-2026-11-19" not found';
-  return errorExamples(runForm, 404, { unknownRun: issue(404, field, message, "not_found") });
-}
+/** What a submit can be in conflict with. */
+export const usedBefore: Record<string, [field: string, message: string]> = {
+  runIdTaken: ["runId", 'runId "nightly-2026-11-20" was used before with another request'],
+  keyTaken: [
+    "Idempotency-Key",
+    'Idempotency-Key "deploy-4711" was used before with another request',
+  ],
+};
 
 /** The 409 of what is asked for, by field and message, and of a `rerun` that cannot be. */
 export function conflicts(
   asked: Record<string, [field: string, message: string]>,
+  form: ErrorForm = runForm,
 ): Promise<JsonObject> {
   const all = {
     ...asked,
@@ -44,7 +52,7 @@ export function conflicts(
     issue(409, field!, message!, "conflict"),
   ]);
   return errorExamples(
-    runForm,
+    form,
     409,
     Object.fromEntries(problems),
     "The same `Idempotency-Key` or `runId` was used before for something else, or there is nothing to run again.",
@@ -55,11 +63,16 @@ function issue(status: number, field: string, message: string, code: string): Ht
   return new HttpProblem(status, message, { issues: [{ path: [field], message, code }] });
 }
 
-/** The 400 of requests, as the code that reads them says what is wrong. */
+/** The 400 of requests. */
 export function wrongRequest(runner: string): Promise<JsonObject> {
+  return errorExamples(runForm, 400, wrongRequests(runner));
+}
+
+/** What is wrong with requests, as the code that reads them says it. */
+export function wrongRequests(runner: string): Problems {
   const uuid = (): string => "5f0c9c4e-6b1d-4d0a-9c58-0b7f9a1e2d31";
   const input = { url: "https://example.com" };
-  return errorExamples(runForm, 400, {
+  return {
     noRunners: thrownBy(() => parseRunRequest({ mode: "remote" }, null, false)),
     wrongConcurrency: thrownBy(() =>
       parseRunRequest({ mode: "remote", runners: [{ name: runner }], concurrency: 0 }, null, false),
@@ -71,7 +84,7 @@ export function wrongRequest(runner: string): Promise<JsonObject> {
       planJobs({ mode: "local", runners: [{ name: runner }] }, "local", { uuid }),
     ),
     notJson: new HttpProblem(400, "The body is not valid JSON: Unexpected end of JSON input"),
-  });
+  };
 }
 
 /** The 405 of a path that only takes `POST`. */

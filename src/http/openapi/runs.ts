@@ -2,8 +2,6 @@ import type { JsonObject, Manifest } from "../../types/index.ts";
 import { refer } from "./components.ts";
 import { runForm, sharedErrors, workflowForm } from "./errors.ts";
 import {
-  createdAt,
-  listExample,
   planExample,
   requestExamples,
   resultsExample,
@@ -11,12 +9,19 @@ import {
   statusExample,
   type ExampleRunner,
 } from "./examples.ts";
-import { header, jsonContent, parameter, type Operation, type Paths } from "./operation.ts";
+import {
+  aliased,
+  header,
+  jsonContent,
+  parameter,
+  type Operation,
+  type Paths,
+} from "./operation.ts";
 import {
   conflicts,
   onlyPost,
   unknownRun,
-  wrongFilter,
+  usedBefore,
   wrongIdOrWait,
   wrongRequest,
   wrongWait,
@@ -49,7 +54,6 @@ export async function runPaths(
       }),
     },
     [`${route}/plan`]: { post: answering(await planOperation(runner), post) },
-    [`${route}/runs`]: { get: await listOperation() },
     ...family(`${route}/run`, "run"),
     ...orchestrator,
     [`${route}/orchestrator`]: { post: answering(aliased(submitRun, "orchestrator"), post) },
@@ -61,19 +65,6 @@ function answering(operation: Operation, responses: JsonObject): Operation {
   return { ...operation, responses: { ...(operation.responses as JsonObject), ...responses } };
 }
 
-/** The operation as it is, or as another path of it. */
-function aliased(operation: Operation, alias: string | undefined): Operation {
-  if (alias === undefined) return operation;
-  const { operationId, summary, description: _same, ...rest } = operation;
-  return {
-    ...rest,
-    operationId: `${operationId}_${alias}`,
-    summary: `${summary} (another path of ${operationId})`,
-    tags: ["aliases"],
-    "x-alias-of": operationId,
-  };
-}
-
 async function submitOperation(runner: ExampleRunner): Promise<Operation> {
   return {
     operationId: "submitRun",
@@ -81,15 +72,7 @@ async function submitOperation(runner: ExampleRunner): Promise<Operation> {
     summary: "Submit a run",
     description:
       "Answers at once: the run is stored, and goes on through a restart. In `remote` mode each url and region is a job, which a server of the region executes; in `local` mode each url is one, which this process executes. A check that fails is a result and does not fail the run, unless `failurePolicy` says so.",
-    parameters: [
-      {
-        name: "mode",
-        in: "query",
-        description: "Stands in for a body without a mode; `plan` goes with any.",
-        schema: { type: "string", enum: ["local", "remote", "plan"] },
-      },
-      parameter("IdempotencyKey"),
-    ],
+    parameters: [parameter("Mode"), parameter("IdempotencyKey"), parameter("ActorId")],
     requestBody: {
       required: true,
       content: jsonContent(refer("RunRequest"), requestExamples(runner)),
@@ -105,13 +88,7 @@ async function submitOperation(runner: ExampleRunner): Promise<Operation> {
       },
       400: await wrongRequest(runner.name),
       404: await unknownRun("rerun"),
-      409: await conflicts({
-        runIdTaken: ["runId", 'runId "nightly-2026-11-20" was used before with another request'],
-        keyTaken: [
-          "Idempotency-Key",
-          'Idempotency-Key "deploy-4711" was used before with another request',
-        ],
-      }),
+      409: await conflicts(usedBefore),
       ...sharedErrors(workflowForm, [403, 405]),
       ...sharedErrors(runForm, [413, 415, 500]),
     },
@@ -177,47 +154,6 @@ async function resultsOperation(runner: string): Promise<Operation> {
       400: await wrongWait(),
       404: await unknownRun("runId"),
       ...sharedErrors(runForm, [405, 500]),
-    },
-  };
-}
-
-async function listOperation(): Promise<Operation> {
-  const text = { type: "string" };
-  const times = "an ISO time, or milliseconds since 1970";
-  const query = (name: string, description: string, schema: object, example?: unknown): object => ({
-    name,
-    in: "query",
-    description,
-    schema,
-    ...(example !== undefined && { example }),
-  });
-  return {
-    operationId: "listRuns",
-    tags: ["runs"],
-    summary: "List runs",
-    description: "Those of all workflows, the newest first.",
-    parameters: [
-      query("workflow", "Only those of this workflow; `run` is that of the run routes.", text),
-      query("state", "Only those in this state.", refer("RunState")),
-      query("tag", "Only those with this tag.", text, "nightly"),
-      query("owner", "Only those that this owner started.", text, "ci"),
-      query("since", `Only those created at this time or later: ${times}.`, text, createdAt),
-      query("until", `Only those created before this time: ${times}.`, text),
-      query("limit", "How many at most.", {
-        type: "integer",
-        minimum: 1,
-        maximum: 100,
-        default: 20,
-      }),
-      query("cursor", "The `cursor` of the page before.", text),
-    ],
-    responses: {
-      200: {
-        description: "One page of them.",
-        content: jsonContent(refer("RunPage"), { page: listExample }),
-      },
-      400: await wrongFilter(),
-      ...sharedErrors(workflowForm, [405, 500]),
     },
   };
 }

@@ -65,6 +65,7 @@ async function startByName(manifest: Manifest): Promise<Operation> {
         example: name,
       },
       parameter("IdempotencyKey"),
+      parameter("ActorId"),
     ],
     requestBody: { content: jsonContent(anyBody("unknown"), bodyExamples("unknown")) },
     responses: {
@@ -85,7 +86,7 @@ async function startOperation({ entry, input }: DescribedWorkflow): Promise<Oper
     tags: ["workflows"],
     summary: `Start ${name}`,
     ...(description && { description }),
-    parameters: [parameter("IdempotencyKey")],
+    parameters: [parameter("IdempotencyKey"), parameter("ActorId")],
     requestBody: {
       required: input !== undefined || accepts === "job",
       content:
@@ -213,7 +214,8 @@ function anyBody(accepts: WorkflowEntry["accepts"]): JsonObject {
   return { anyOf: kinds[accepts].map(refer) };
 }
 
-function bodyExamples(accepts: WorkflowEntry["accepts"]): Record<string, unknown> {
+/** Bodies that start a workflow without an input schema, by name. */
+export function bodyExamples(accepts: WorkflowEntry["accepts"]): Record<string, unknown> {
   const job = { url: "https://example.com", runners: ["checkTitle"], region: "us-east-1" };
   if (accepts === "job") return { job: { job } };
   if (accepts === "jobs") return { jobs: { jobs: [job] }, job: { job } };

@@ -10,7 +10,11 @@ import { isGet } from "../parameters.ts";
 export interface DocsRouteOptions {
   /** Where the API is mounted, such as `/api/orchestrator`. */
   route: string;
+  /** The path below which the run service stands too. */
+  service: string | false;
   manifest: () => Promise<Manifest>;
+  /** Whether requests need keys, and whether a caller can have sent too much. */
+  guard: { readonly auth: boolean; readonly limited: boolean };
   /** The runners of this process, where it executes any. */
   runners?: readonly DescribedRunner[];
 }
@@ -26,16 +30,14 @@ export function addDocsRoutes(app: H3, options: DocsRouteOptions): void {
 }
 
 /** The document's text, written anew when the manifest is another. */
-function specification({
-  route,
-  manifest,
-  runners = [],
-}: DocsRouteOptions): () => Promise<Response> {
+function specification({ manifest, guard, ...sources }: DocsRouteOptions): () => Promise<Response> {
   let made: { from: Manifest; document: Promise<Record<string, unknown>> } | undefined;
   return async () => {
     const current = await manifest();
     if (made?.from !== current) {
-      const document = orchestratorDocument({ route, manifest: current, runners, serverUrl: "/" });
+      const { auth, limited } = guard;
+      const about = { manifest: current, auth, limited, serverUrl: "/" };
+      const document = orchestratorDocument({ ...sources, ...about });
       made = { from: current, document };
     }
     return jsonResponse(await made.document);

@@ -1,7 +1,7 @@
 import type { H3, H3Event } from "h3";
 import { runWorkflow } from "../../core/run-workflow.ts";
 import type { Manifest } from "../../types/manifest.ts";
-import type { RunPlan } from "../../types/run.ts";
+import type { RunPlan, RunStateName } from "../../types/run.ts";
 import type { ApiOptions } from "../app.ts";
 import { errorResponse, HttpProblem } from "../errors.ts";
 import { streamEvents } from "../events.ts";
@@ -41,8 +41,7 @@ export function addRunRoutes(app: H3, base: string, options: ApiOptions): void {
     async DELETE(_event, id) {
       const outcome = found(await workflowRuns.cancel(id));
       if (outcome.kind === "cancelled") return jsonResponse({ ok: true, status: "canceled" });
-      const from = toServiceStatus(outcome.state);
-      throw new HttpProblem(409, "invalid status transition", { from, to: "canceled" });
+      throw endedOtherwise(outcome.state);
     },
   });
   add("/:id/checkpoints", {
@@ -56,7 +55,7 @@ export function addRunRoutes(app: H3, base: string, options: ApiOptions): void {
       if (outcome.kind === "added") {
         return jsonResponse({ checkpointId: outcome.checkpointId }, { status: 201 });
       }
-      throw new HttpProblem(409, "run has ended", { status: toServiceStatus(outcome.state) });
+      throw runEnded(outcome.state);
     },
   });
   add("/:id/events", {
@@ -83,9 +82,29 @@ export function addRunRoutes(app: H3, base: string, options: ApiOptions): void {
 function answerOf({ req: { method } }: H3Event, methods: Record<string, Answer>): Answer {
   const answer = methods[isGet(method) ? "GET" : method];
   if (answer) return answer;
-  const allow = Object.keys(methods).flatMap((name) => (name === "GET" ? ["GET", "HEAD"] : [name]));
-  const words = Object.keys(methods).join(" or ");
-  throw new HttpProblem(405, `Method not allowed. Use ${words}.`, {}, { allow: allow.join(", ") });
+  throw otherMethod(Object.keys(methods));
+}
+
+/** The 405 of a path that has these methods. */
+export function otherMethod(methods: readonly string[]): HttpProblem {
+  const allow = methods.flatMap((name) => (name === "GET" ? ["GET", "HEAD"] : [name])).join(", ");
+  return new HttpProblem(405, `Method not allowed. Use ${methods.join(" or ")}.`, {}, { allow });
+}
+
+/** The 409 of a cancel that comes after another end. */
+export function endedOtherwise(state: RunStateName): HttpProblem {
+  const from = toServiceStatus(state);
+  return new HttpProblem(409, "invalid status transition", { from, to: "canceled" });
+}
+
+/** The 409 of a checkpoint for a run that has ended. */
+export function runEnded(state: RunStateName): HttpProblem {
+  return new HttpProblem(409, "run has ended", { status: toServiceStatus(state) });
+}
+
+/** The 404 of an id that no run has. */
+export function runNotFound(): HttpProblem {
+  return new HttpProblem(404, "run not found");
 }
 
 /** The id in a path; one that no run can have reaches no storage. */
@@ -93,17 +112,13 @@ function idOf({ context }: H3Event): string {
   const { id } = context.params ?? {};
   if (id === undefined) return "";
   const decoded = decodeURIComponent(id);
-  if (!isRunId(decoded)) throw notFound();
+  if (!isRunId(decoded)) throw runNotFound();
   return decoded;
 }
 
 function found<T>(value: T | undefined): T {
-  if (value === undefined) throw notFound();
+  if (value === undefined) throw runNotFound();
   return value;
-}
-
-function notFound(): HttpProblem {
-  return new HttpProblem(404, "run not found");
 }
 
 async function listRuns({ url }: H3Event, { workflowRuns }: ApiOptions): Promise<Response> {
@@ -178,7 +193,7 @@ async function startOther(
   const entry = manifest.workflows.find(({ name }) => name === workflow);
   if (!entry) throw unknownWorkflow(workflow, manifest);
   if (mode !== null || body.mode !== undefined) {
-    throw badField("mode", `cannot stand beside workflow "${workflow}": only "run" has modes`);
+    throw modeBeside(workflow);
   }
   const named = tags === undefined ? about : { ...about, tags: parseTags(tags) };
   const runId = await startWorkflow(entry, body, manifest, options, {
@@ -188,4 +203,9 @@ async function startOther(
     ...(callback && { callback }),
   });
   return { runId };
+}
+
+/** The 400 of a mode for a workflow that has none. */
+export function modeBeside(workflow: string): HttpProblem {
+  return badField("mode", `cannot stand beside workflow "${workflow}": only "run" has modes`);
 }

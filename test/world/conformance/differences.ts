@@ -45,6 +45,12 @@ export const differences = {
     contract: "A pending step of an ended run cannot fail",
     postgres: "it can",
   },
+  "unmade-step-after-end": {
+    contract:
+      "An ended run's step that was never created expires (ours to say; the engine is silent)",
+    local: "is missing, and is delivered again and again",
+    postgres: "is missing, and is delivered again and again",
+  },
   "hook-conflict-forged": {
     contract: "Only the World makes a `hook_conflict`",
     local: "anybody may append one",

@@ -216,6 +216,23 @@ export const stepRules: Rule[] = [
     }
   }),
   rule(
+    "in an ended run a step that was never created does not start, as no other does",
+    async ({ world }) => {
+      const runId = await runningRun(world);
+      await end(world, runId, "run_cancelled");
+      const start = append(world, runId, "step_started", { correlationId: "step_unmade" });
+      expect(await refusal(start)).toBe("RunExpiredError");
+    },
+    {
+      "unmade-step-after-end": async ({ world }) => {
+        const runId = await runningRun(world);
+        await end(world, runId, "run_cancelled");
+        const start = append(world, runId, "step_started", { correlationId: "step_unmade" });
+        expect(await refusal(start)).toBe("WorkflowWorldError");
+      },
+    },
+  ),
+  rule(
     "in an ended run a pending step cannot fail",
     async ({ world }) => {
       const runId = await runningRun(world);
