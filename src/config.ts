@@ -39,6 +39,8 @@ function resolveKeys(config: unknown, rootDir: string): OrchestratorOptions {
     "healthCheck",
     "circuit",
     "execution",
+    "cors",
+    "rateLimit",
     "world",
     "service",
     "shutdown",

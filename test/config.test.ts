@@ -53,6 +53,17 @@ describe("a good value is taken", () => {
       { registry: "./src/config" },
       { registry: { type: "module", path: `${root}src/config.ts` } },
     ],
+    [
+      "origins of pages",
+      { cors: { origins: ["https://App.example:8443/", "chrome-extension://abc", "*"] } },
+      { cors: { origins: ["https://app.example:8443", "chrome-extension://abc", "*"] } },
+    ],
+    [
+      "a part of a rate limit",
+      { rateLimit: { max: 5, window: undefined, trustProxy: 0 } },
+      { rateLimit: { max: 5, trustProxy: 0 } },
+    ],
+    ["no rate limit", { rateLimit: false }, { rateLimit: false }],
     ["a balancer's type", { loadBalancer: "sticky" }, { loadBalancer: { type: "sticky" } }],
     [
       "a balancer as an object",

@@ -226,7 +226,7 @@ function optionPaths(): string[] {
 function defaultOf(path: string, options: object): string {
   const value = path
     .split(".")
-    .reduce<unknown>((at, key) => (at as Record<string, unknown>)[key], options);
+    .reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], options);
   const type = (value as { type?: unknown } | undefined)?.type;
   if (value === undefined || type === "env") return "from the environment";
   if (typeof type === "string") return `\`${JSON.stringify(type)}\``;

@@ -1,4 +1,5 @@
 import { serve } from "@hono/node-server";
+import { getConnInfo } from "@hono/node-server/conninfo";
 import { createOrchestratorHandler } from "@runners/orchestrator/http";
 import { Hono } from "hono";
 import * as runners from "./runners.mjs";
@@ -6,7 +7,9 @@ import * as runners from "./runners.mjs";
 const orchestrator = createOrchestratorHandler({ runners });
 
 const app = new Hono();
-app.all("/api/orchestrator/*", (c) => orchestrator(c.req.raw));
+app.all("/api/orchestrator/*", (c) =>
+  orchestrator({ request: c.req.raw, ip: getConnInfo(c).remote.address }),
+);
 app.get("/", (c) => c.text("A Hono app of your own"));
 
 const port = Number(process.env.PORT ?? 3000);

@@ -29,6 +29,8 @@ export async function startService({ settings, port, host }: ServiceOptions): Pr
   let begin!: () => void;
   const ready = new Promise<void>((resolve) => (begin = resolve));
   const server = createServer(
+    // More than the API takes, so that it says so itself, and in its own form.
+    { maxHeaderSize: 64 * 1024 },
     toNodeListener(onceReady(context.handler, ready, { route, service })),
   );
   onEndSignal(() => void shutDown(context, server));

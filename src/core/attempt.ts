@@ -1,6 +1,6 @@
 import type { Executor } from "../types/executor.ts";
 import type { Attempt, RunnerJob } from "../types/run.ts";
-import type { RunnerExecuteReply } from "../types/runner.ts";
+import type { RunnerEvent, RunnerExecuteReply } from "../types/runner.ts";
 import type { AttemptOutcome, SelectedServer, ServerRegistry } from "../types/server.ts";
 import { onAbort } from "./abort.ts";
 import { type ErrorCode, isOrchestratorError, OrchestratorError } from "./errors.ts";
@@ -26,6 +26,8 @@ export interface AttemptRequest {
   /** 1 for the first try. */
   number: number;
   signal?: AbortSignal;
+  /** Told of what the job's runners note, but not once the attempt is over. */
+  onEvent?: (event: RunnerEvent) => void;
 }
 
 /** How an attempt ended: with a reply or with an error. */
@@ -63,7 +65,7 @@ export function createAttempt(options: AttemptOptions): RunAttempt {
     }
   }
 
-  return async ({ server, job, runId, jobId, number, signal }) => {
+  return async ({ server, job, runId, jobId, number, signal, onEvent }) => {
     const startedAt = now();
     const { leaseId: _, ...target } = server;
     const timeout = job.timeout ?? options.timeout;
@@ -71,6 +73,10 @@ export function createAttempt(options: AttemptOptions): RunAttempt {
     // A signal of its own: an executor may listen to it as often as it likes.
     const abort = new AbortController();
     const off = onAbort(signal, () => abort.abort(signal?.reason));
+    let over = false;
+    const pass = (event: RunnerEvent): void => {
+      if (!over && !abort.signal.aborted) onEvent?.(event);
+    };
     const record = (): Omit<Attempt, "outcome"> => ({
       number,
       server: server.id,
@@ -87,6 +93,7 @@ export function createAttempt(options: AttemptOptions): RunAttempt {
         attempt: number,
         signal: abort.signal,
         timeout,
+        ...(onEvent && { onEvent: pass }),
       });
       await report(server.id, { ok: true });
       return { record: { ...record(), outcome: "answered" }, reply };
@@ -98,6 +105,7 @@ export function createAttempt(options: AttemptOptions): RunAttempt {
       const { code, message } = error;
       return { record: { ...record(), outcome: "failed", error: { code, message } }, error };
     } finally {
+      over = true;
       // After the report: a half-open circuit must be open or closed before its one place is free.
       off();
       if (lease) leases.release(lease.id);

@@ -65,16 +65,20 @@ export class JsonRefusal extends Error {
 }
 
 /**
- * Parses JSON of at most `depthLimit` levels, without any `__proto__` key: such keys are dropped, or
+ * Parses JSON of at most `levels` levels, without any `__proto__` key: such keys are dropped, or
  * refused where `forbidden` says so.
  *
  * @throws SyntaxError for what is not JSON
  * @throws JsonRefusal
  */
-export function parseJson(text: string, forbidden: "drop" | "refuse" = "drop"): unknown {
+export function parseJson(
+  text: string,
+  forbidden: "drop" | "refuse" = "drop",
+  levels: number = depthLimit,
+): unknown {
   const value: unknown = JSON.parse(text);
-  if (depthOf(text) > depthLimit) {
-    throw new JsonRefusal("too_deep", [], `The body is nested deeper than ${depthLimit} levels`);
+  if (depthOf(text) > levels) {
+    throw new JsonRefusal("too_deep", [], `The body is nested deeper than ${levels} levels`);
   }
   // A backslash, because the key may be written with escapes.
   if (text.includes("__proto__") || text.includes("\\u")) removeProto(value, forbidden, []);

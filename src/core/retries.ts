@@ -1,10 +1,12 @@
 import type { ExecutionConfig } from "../types/config.ts";
 import type { Attempt, JobResult, RunnerJob } from "../types/run.ts";
+import type { RunnerEvent } from "../types/runner.ts";
 import type { SelectedServer } from "../types/server.ts";
 import type { RunAttempt } from "./attempt.ts";
 import { backoff } from "./backoff.ts";
 import { type ErrorCode, isOrchestratorError, OrchestratorError } from "./errors.ts";
 import type { Placement, SelectOptions } from "./placement.ts";
+import { eventsOnce } from "./runner-events.ts";
 import type { Sleep } from "./sleep.ts";
 
 /** Whose job it is, and what ends it. */
@@ -17,6 +19,8 @@ export interface ExecuteContext {
   aside?: <T>(wait: () => Promise<T>) => Promise<T>;
   /** Told why, when the job has to wait for a server. */
   onWait?: (reason: string) => void;
+  /** Told of what the job's runners note, as it comes and each once. */
+  onEvent?: (event: RunnerEvent) => void;
 }
 
 /** What retries are made with. */
@@ -87,8 +91,10 @@ export function createRetries(options: RetriesOptions): RunJob {
     return now ?? waitAside(aside, () => placement.select(undefined, select));
   }
 
-  return async (given, job, { runId, jobId, signal, onWait, aside = (wait) => wait() }) => {
+  return async (given, job, context) => {
+    const { runId, jobId, signal, onWait, onEvent, aside = (wait) => wait() } = context;
     const startedAt = now();
+    const listen = onEvent && eventsOnce(onEvent);
     const attempts: Attempt[] = [];
     const key = job.url ?? jobId;
     const wanted: SelectOptions = { key, signal, region: job.region, patient: true, onWait };
@@ -97,7 +103,15 @@ export function createRetries(options: RetriesOptions): RunJob {
       : firstServer(wanted, aside));
     for (;;) {
       const number = attempts.length + 1;
-      const end = await options.attempt({ server, job, runId, jobId, number, signal });
+      const end = await options.attempt({
+        server,
+        job,
+        runId,
+        jobId,
+        number,
+        signal,
+        onEvent: listen?.(),
+      });
       attempts.push(end.record);
       if ("reply" in end) {
         return {

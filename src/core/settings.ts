@@ -1,9 +1,11 @@
 import type {
   CircuitConfig,
+  CorsConfig,
   ExecutionConfig,
   HealthCheckConfig,
   OrchestratorConfig,
   OrchestratorOptions,
+  RateLimitConfig,
   ResolvedRegistry,
   ResolvedWorld,
   RetentionConfig,
@@ -40,7 +42,15 @@ export const defaults: {
 };
 
 /** The options that every host has. */
-type SharedOption = "circuit" | "execution" | "healthCheck" | "service" | "shutdown" | "world";
+type SharedOption =
+  | "circuit"
+  | "cors"
+  | "execution"
+  | "healthCheck"
+  | "rateLimit"
+  | "service"
+  | "shutdown"
+  | "world";
 
 /** The options that every host has, checked, with their defaults. */
 export function resolveShared(
@@ -53,6 +63,8 @@ export function resolveShared(
   return {
     service: service && "",
     shutdown: positives(user.shutdown, defaults.shutdown, "orchestrator.shutdown"),
+    ...(user.cors !== undefined && { cors: resolveCors(user.cors) }),
+    ...(user.rateLimit !== undefined && { rateLimit: resolveRateLimit(user.rateLimit) }),
     healthCheck:
       user.healthCheck === false
         ? false
@@ -91,6 +103,64 @@ export function isRegionMap(
 
 function isUrl(value: unknown): boolean {
   return typeof value === "string" && /^https?:\/\//.test(value);
+}
+
+function resolveCors(value: unknown): CorsConfig {
+  const path = "orchestrator.cors";
+  const given = asObject(value, path);
+  assertKnownKeys(given, ["origins"], path);
+  const { origins } = given;
+  if (!Array.isArray(origins)) {
+    throw invalid(`${path}.origins`, "must be an array of origins", origins);
+  }
+  return {
+    origins: origins.map((origin: unknown, at) => resolveOrigin(origin, `${path}.origins[${at}]`)),
+  };
+}
+
+/**
+ * An origin as browsers send it, or `*`.
+ *
+ * @throws OrchestratorError `CONFIG_INVALID`, whose message starts with `path`
+ */
+export function resolveOrigin(value: unknown, path: string): string {
+  const text = typeof value === "string" ? value.trim().toLowerCase().replace(/\/$/, "") : "";
+  if (text === "*" || /^[a-z][a-z\d+.-]*:\/\/[^\s/?#@*]+$/.test(text)) return text;
+  throw invalid(path, "must be an origin such as https://app.example.com, or *", value);
+}
+
+function resolveRateLimit(value: unknown): RateLimitConfig | false {
+  if (value === false) return false;
+  const path = "orchestrator.rateLimit";
+  const given = asObject(value, path);
+  assertKnownKeys(given, Object.keys(rateLimitBounds), path);
+  const set = Object.entries(given).filter(([, number]) => number !== undefined);
+  for (const [key, number] of set) {
+    assertWithin(number, rateLimitBounds[key as keyof RateLimitConfig], `${path}.${key}`);
+  }
+  return Object.fromEntries(set);
+}
+
+/** The least and the greatest that each part of a rate limit may be. */
+export const rateLimitBounds: Record<keyof RateLimitConfig, [number, number]> = {
+  window: [1, longestTimer],
+  max: [1, longestTimer],
+  trustProxy: [0, 32],
+};
+
+/**
+ * Refuses what is no whole number within bounds.
+ *
+ * @throws OrchestratorError `CONFIG_INVALID`, whose message starts with `path`
+ */
+export function assertWithin(
+  value: unknown,
+  [least, greatest]: [number, number],
+  path: string,
+): asserts value is number {
+  if (Number.isInteger(value) && (value as number) >= least && (value as number) <= greatest)
+    return;
+  throw invalid(path, `must be a whole number from ${least} to ${greatest}`, value);
 }
 
 /** The World that an option names, with its defaults. */

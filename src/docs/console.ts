@@ -59,7 +59,7 @@ function consoleFor(entry, prefix) {
     if (running) return;
     running = new AbortController();
     send.textContent = "Stop";
-    var request = requestOf(entry, given), headers = request.headers;
+    var request = requestOf(entry, given), headers = withKey(request.headers);
     if (input) headers["content-type"] = "application/json";
     var options = { method: entry.method.toUpperCase(), headers: headers, signal: running.signal };
     if (input) options.body = input.value;

@@ -1,3 +1,4 @@
+import { docsAccess } from "./access.ts";
 import { docsConsole } from "./console.ts";
 import { docsDom } from "./dom.ts";
 import { docsOperation } from "./operation.ts";
@@ -11,7 +12,7 @@ import { docsSchema } from "./schema.ts";
  */
 export const docsScript: string = String.raw`"use strict";
 (function () {
-${docsDom}${docsSchema}${docsOperation}${docsReply}${docsConsole}
+${docsDom}${docsAccess}${docsSchema}${docsOperation}${docsReply}${docsConsole}
 function runner(entry) {
   return h("article", { id: "runner-" + entry.name },
     h("h3", {}, entry.name),
@@ -52,12 +53,19 @@ function openAll() {
   all.forEach(function (node) { node.open = shut; });
 }
 
+/* A link carries no key, so that it is then to what has been fetched. */
+function specLink() {
+  var href = apiKey ? URL.createObjectURL(new Blob([JSON.stringify(spec, null, 2)], { type: "application/json" })) : base + "/spec.json";
+  return h("a", { href: href, download: apiKey && "spec.json" }, "OpenAPI " + spec.openapi);
+}
+
 function heading(runners) {
   return h("header", {}, h("h1", {}, spec.info.title), h("p", { class: "lede" }, prose(spec.info.description)),
     h("dl", { class: "facts" }, fact("Base", location.origin + base), fact("Version", spec.info.version),
       Object.keys(page.facts || {}).map(function (name) { return fact(name, page.facts[name]); }),
       runners.length > 0 && fact("Runners", String(runners.length)),
-      h("div", {}, h("dt", {}, "Spec"), h("dd", {}, h("a", { href: base + "/spec.json" }, "OpenAPI " + spec.openapi))),
+      h("div", {}, h("dt", {}, "Spec"), h("dd", {}, specLink())),
+      apiKey && h("div", {}, h("dt", {}, "API key"), h("dd", {}, h("button", { class: "plain", type: "button", id: "forget-key", onclick: forgetKey }, "Forget"))),
       h("div", {}, h("button", { class: "plain", type: "button", id: "open-all", onclick: openAll }, "Open or close all"))));
 }
 
@@ -92,13 +100,5 @@ function render() {
   reveal();
 }
 
-fetch(base + "/spec.json").then(function (response) {
-  if (!response.ok) throw new Error("spec.json answered " + response.status);
-  return response.json();
-}).then(function (document) {
-  spec = document;
-  render();
-}).catch(function (error) {
-  app.replaceChildren(h("p", { class: "state broken", role: "alert" }, "The specification could not be loaded: " + error.message));
-});
+load();
 })();`;

@@ -32,6 +32,10 @@ code, pre, textarea, .param input, .param select { font-family: var(--mono); fon
 .page { max-width: 1160px; margin: 0 auto; padding: 0 28px 96px; display: grid; grid-template-columns: 188px minmax(0, 1fr); gap: 0 56px; }
 .state { grid-column: 1 / -1; padding: 96px 0; color: var(--muted); text-align: center; }
 .state.broken { color: var(--fail); }
+.ask { grid-column: 1 / -1; justify-self: center; width: min(100%, 420px); padding-top: 15vh; }
+.ask form { display: grid; gap: 12px; padding: 26px 28px 28px; } .ask h1 { font-size: 22px; margin-bottom: 6px; } .ask label { font-weight: 600; font-size: 14px; }
+.ask input { padding: 9px 12px; color: var(--text); background: var(--bg); border: 1px solid var(--line-strong); border-radius: 8px; font: 14px/1.5 var(--mono); }
+.ask .refused { color: var(--fail); font-size: 14px; } .ask .refused:empty { display: none; } .ask .send { justify-self: start; }
 nav { position: sticky; top: 0; align-self: start; max-height: 100vh; overflow-y: auto; padding: 64px 0 24px; font-size: 14px; scrollbar-width: thin; }
 nav ul { list-style: none; margin: 0 0 24px; padding: 0; }
 nav a { display: block; padding: 4px 0; color: var(--muted); text-decoration: none; overflow-wrap: anywhere; }

@@ -16,6 +16,8 @@ export interface HttpRequest {
   signal: AbortSignal;
   /** Bytes of the answer's body at most, after it was decompressed. */
   limit: number;
+  /** Takes the lines of an answer of `application/x-ndjson` as they come, instead of its text; what it throws ends the request. */
+  onLine?: (line: string) => void;
 }
 
 /** An answer, read to its end. */
@@ -46,7 +48,7 @@ const agents = {
  * @throws BodyTooLargeError as soon as the body is over the limit; the rest is not read
  */
 export async function sendRequest(options: HttpRequest): Promise<HttpAnswer> {
-  const { signal, limit } = options;
+  const { signal } = options;
   signal.throwIfAborted();
   let off: (() => void) | undefined;
   try {
@@ -56,7 +58,7 @@ export async function sendRequest(options: HttpRequest): Promise<HttpAnswer> {
         const headers = {
           get: (name: string) => [response.headers[name]].flat().join(", ") || null,
         };
-        readText(response, limit, (error, text) => {
+        readBody(response, options, (error, text) => {
           if (error) {
             reject(error);
             request.destroy();
@@ -88,21 +90,86 @@ function open(
 }
 
 /** Reads a body to its end, however it is compressed. */
-function readText(
+function readBody(
   response: IncomingMessage,
-  limit: number,
+  { limit, onLine, signal }: HttpRequest,
   done: (error: unknown, text: string) => void,
 ): void {
-  const parts: Buffer[] = [];
+  const sink = onLine && isLines(response) ? createLineSink(onLine, signal) : createTextSink();
   let size = 0;
-  const body = decompressed(response, (error) => done(error, ""));
+  let over = false;
+  const fail = (error: unknown): void => {
+    over = true;
+    done(error, "");
+  };
+  const body = decompressed(response, fail);
   body.on("data", (part: Buffer) => {
+    // What is decompressed still comes when the connection has gone.
+    if (over || signal.aborted) return;
     size += part.byteLength;
-    if (size > limit) return done(new BodyTooLargeError(limit), "");
-    parts.push(part);
+    if (size > limit) return fail(new BodyTooLargeError(limit));
+    try {
+      sink.write(part);
+    } catch (error) {
+      fail(error);
+    }
   });
-  body.on("end", () => done(undefined, decode(parts)));
-  body.on("error", (error) => done(error, ""));
+  body.on("end", () => {
+    if (over) return;
+    try {
+      signal.throwIfAborted();
+      done(undefined, sink.end());
+    } catch (error) {
+      fail(error);
+    }
+  });
+  body.on("error", fail);
+}
+
+/** Takes a body part by part. */
+interface Sink {
+  write(part: Buffer): void;
+  /** What is left of it as text. */
+  end(): string;
+}
+
+function createTextSink(): Sink {
+  const parts: Buffer[] = [];
+  return { write: (part) => void parts.push(part), end: () => decode(parts) };
+}
+
+/** Passes on each line as soon as all of it is there, so that nothing is left at the end. */
+function createLineSink(onLine: (line: string) => void, signal: AbortSignal): Sink {
+  let parts: Buffer[] = [];
+  function flush(): void {
+    const line = decode(parts);
+    parts = [];
+    // Many come in one part, and any of them may bring the abort about.
+    signal.throwIfAborted();
+    onLine(line);
+  }
+  return {
+    write(part) {
+      let from = 0;
+      for (let at = part.indexOf(LF); at !== -1; at = part.indexOf(LF, from)) {
+        if (at > from) parts.push(part.subarray(from, at));
+        if (parts.length > 0) flush();
+        from = at + 1;
+      }
+      if (from < part.byteLength) parts.push(part.subarray(from));
+    },
+    end() {
+      if (parts.length > 0) flush();
+      return "";
+    },
+  };
+}
+
+const LF = 0x0a;
+
+function isLines({ statusCode = 0, headers }: IncomingMessage): boolean {
+  const successful = statusCode >= 200 && statusCode <= 299;
+  return successful && /^application\/x-ndjson\s*(;|$)/i.test(headers["content-type"] ?? "");
 }
 
 /** A body as it was before it was compressed. */

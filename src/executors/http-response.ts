@@ -44,11 +44,24 @@ export function tooLarge(server: Server, { limit }: BodyTooLargeError): Orchestr
 export function parseBody(text: string): unknown {
   try {
     // What a page under test put into `details` must not break the engine's serializer.
-    const body = parseJson(text);
-    return isPlainObject(body) ? (body.json ?? body) : body;
+    return unwrap(parseJson(text));
   } catch {
     return undefined;
   }
+}
+
+/** A body out of its `{"json": …}` envelope, if it is in one. */
+export function unwrap(body: unknown): unknown {
+  return isPlainObject(body) ? (body.json ?? body) : body;
+}
+
+/** The error of a 2xx that is not what was asked for. */
+export function invalidResponse(server: Server, lack: string, text: string): OrchestratorError {
+  return new OrchestratorError(
+    "INVALID_RESPONSE",
+    `Server ${server.id} answered with ${lack}: ${JSON.stringify(text.slice(0, 200))}`,
+    { retryable: true },
+  );
 }
 
 /** The error an answer other than 2xx stands for. */

@@ -8,7 +8,14 @@ import type { ExecuteRequest, Executor } from "../types/executor.ts";
 import type { RunnerExecuteReply } from "../types/runner.ts";
 import type { Server } from "../types/server.ts";
 import { type HttpAnswer, type HttpRequest, sendRequest } from "./http-client.ts";
-import { parseBody, responseError, responseText, tooLarge } from "./http-response.ts";
+import { createLineReader } from "./http-lines.ts";
+import {
+  invalidResponse,
+  parseBody,
+  responseError,
+  responseText,
+  tooLarge,
+} from "./http-response.ts";
 
 /** How runner servers are called. */
 export interface HttpOptions {
@@ -38,12 +45,17 @@ export function createHttpExecutor(options: HttpOptions = {}): Executor {
   return {
     name: "http",
     async execute(request) {
-      const text = await call(options, request.server, "execute", request, {
+      const { server, onEvent } = request;
+      // A `fetch` of the caller's own is asked for no more than it has always been.
+      const lines = onEvent && !options.fetch ? createLineReader(server, onEvent) : undefined;
+      const text = await call(options, server, "execute", request, {
         method: "POST",
-        headers: executeHeaders(request),
+        headers: { ...executeHeaders(request), ...(lines && { accept: acceptLines }) },
         body: JSON.stringify({ json: payloadOf(request) }),
+        ...(lines && { onLine: lines.take }),
       });
-      return readReply(text, request);
+      const last = lines?.end() ?? { body: parseBody(text), text };
+      return readReply(last, request);
     },
   };
 }
@@ -66,7 +78,7 @@ async function call(
   server: Server,
   endpoint: string,
   limits: { signal?: AbortSignal; timeout?: number },
-  init: Pick<HttpRequest, "body" | "headers" | "method">,
+  init: Pick<HttpRequest, "body" | "headers" | "method" | "onLine">,
 ): Promise<string> {
   const url = `${server.url.replace(/\/+$/, "")}/${endpoint}`;
   const deadline = startDeadline(server, limits);
@@ -137,6 +149,8 @@ function payloadOf({ job, runId, server }: ExecuteRequest): Record<string, unkno
   };
 }
 
+const acceptLines = "application/x-ndjson, application/json";
+
 function executeHeaders({ idempotencyKey, attempt }: ExecuteRequest): Record<string, string> {
   return {
     "content-type": "application/json",
@@ -159,8 +173,10 @@ function headerValue(text: string): string {
     .join("");
 }
 
-function readReply(text: string, { server, job }: ExecuteRequest): RunnerExecuteReply {
-  const body = parseBody(text);
+function readReply(
+  { body, text }: { body: unknown; text: string },
+  { server, job }: ExecuteRequest,
+): RunnerExecuteReply {
   if (!isPlainObject(body) || !Array.isArray(body.results)) {
     throw invalidResponse(server, "no list of results", text);
   }
@@ -170,14 +186,6 @@ function readReply(text: string, { server, job }: ExecuteRequest): RunnerExecute
     ...(typeof runId === "string" && { runId }),
     results: sanitizeResults(results as unknown[], job.runners),
   };
-}
-
-function invalidResponse(server: Server, lack: string, text: string): OrchestratorError {
-  return new OrchestratorError(
-    "INVALID_RESPONSE",
-    `Server ${server.id} answered with ${lack}: ${JSON.stringify(text.slice(0, 200))}`,
-    { retryable: true },
-  );
 }
 
 function timeoutError(server: Server, after: string): OrchestratorError {

@@ -5,6 +5,7 @@ import type { LoadBalancerHandle, ServerRegistryHandle } from "../types/server.t
 import type { Callbacks, Readiness, WorkflowRuns } from "../types/service.ts";
 import { errorResponse, HttpProblem } from "./errors.ts";
 import type { EventStreamOptions } from "./events.ts";
+import type { Guard } from "./guard/guard.ts";
 import { addDocsRoutes, type DocsRouteOptions } from "./routes/docs.ts";
 import { addOpsRoutes } from "./routes/ops.ts";
 import { addRoutes } from "./routes/paths.ts";
@@ -30,13 +31,8 @@ export interface ApiOptions {
   runners?: DocsRouteOptions["runners"];
   /** What every workflow gets in its options; a caller's own never replaces it. */
   injected: { registry: ServerRegistryHandle; loadBalancer: LoadBalancerHandle };
-}
-
-/** A browser says where a request comes from: a page of somebody else's must not start runs. */
-function assertSameSite({ method, headers }: Request): void {
-  if ((method !== "POST" && method !== "DELETE") || headers.get("sec-fetch-site") !== "cross-site")
-    return;
-  throw new HttpProblem(403, "Forbidden: a page of another site sent this request");
+  /** Who may ask for what, and how often. */
+  guard: Guard;
 }
 
 /** h3 answers such a path too, but in a form of its own. */
@@ -57,13 +53,16 @@ export function createApi(options: ApiOptions): ApiHandler {
   addOpsRoutes(app, options);
   addDocsRoutes(app, options);
   addRoutes(app, options);
-  return async (request) => {
+  const answer: ApiHandler = async (request) => {
     try {
-      assertSameSite(request);
       assertDecodable(request);
       return await app.fetch(request);
     } catch (error) {
       return errorResponse(error);
     }
   };
+  const { guard, manifest, route, service } = options;
+  const isWorkflow = async (name: string): Promise<boolean> =>
+    (await manifest()).workflows.some((workflow) => workflow.name === name);
+  return (request) => guard.answer(request, { route, service, isWorkflow, answer });
 }

@@ -38,5 +38,6 @@ function withBody(request: Request, { body, readableEnded }: Treated): Request {
   }
   const asIs = typeof body === "string" || body instanceof Uint8Array;
   const init = { method, headers, signal, body: asIs ? (body as BodyInit) : JSON.stringify(body) };
-  return new Request(url, init);
+  const { ip } = request as { ip?: string };
+  return Object.defineProperty(new Request(url, init), "ip", { value: ip });
 }

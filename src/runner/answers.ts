@@ -1,3 +1,5 @@
+import type { Execution } from "./stream.ts";
+
 /** Bounds of what is kept, and the clock. */
 export interface AnswersOptions {
   /** Epoch milliseconds. */
@@ -19,22 +21,20 @@ export interface AnswersOptions {
   maxBytes?: number;
 }
 
-/** Answers by idempotency key: each key is executed once, and repeats share the first's answer. */
+/** Executions by idempotency key: each key is executed once, and repeats share what the first tells and answers. */
 export interface Answers {
-  /** The kept or coming answer; `undefined` for an unknown key, `"other"` for another body's key. */
-  find(key: string, fingerprint: string): Promise<string> | "other" | undefined;
-  /** Keeps the answer of `work`, from now on and not only from its end; nothing when it rejects. */
-  keep(key: string, fingerprint: string, work: Promise<string>): void;
+  /** The kept or running execution; `undefined` for an unknown key, `"other"` for another body's key. */
+  find(key: string, fingerprint: string): Execution | "other" | undefined;
+  /** Keeps an execution, from now on and not only from its end; nothing when its answer rejects. */
+  keep(key: string, fingerprint: string, execution: Execution): void;
 }
 
 interface Running {
   fingerprint: string;
-  work: Promise<string>;
+  execution: Execution;
 }
 
-interface Kept {
-  fingerprint: string;
-  answer: string;
+interface Kept extends Running {
   bytes: number;
   expiresAt: number;
 }
@@ -62,9 +62,10 @@ export function createAnswers({
       drop(key);
     }
   };
-  const settle = (key: string, fingerprint: string, answer: string): void => {
-    const size = 2 * (answer.length + key.length + fingerprint.length);
-    kept.set(key, { fingerprint, answer, bytes: size, expiresAt: now() + ttl });
+  const settle = (key: string, { fingerprint, execution }: Running, answer: string): void => {
+    const { length } = execution.events;
+    const size = 2 * (answer.length + length + key.length + fingerprint.length);
+    kept.set(key, { fingerprint, execution, bytes: size, expiresAt: now() + ttl });
     bytes += size;
     trim();
   };
@@ -75,12 +76,13 @@ export function createAnswers({
       const known = running.get(key) ?? kept.get(key);
       if (!known) return undefined;
       if (known.fingerprint !== fingerprint) return "other";
-      return "work" in known ? known.work : Promise.resolve(known.answer);
+      return known.execution;
     },
-    keep(key, fingerprint, work) {
-      running.set(key, { fingerprint, work });
-      work
-        .then((answer) => settle(key, fingerprint, answer))
+    keep(key, fingerprint, execution) {
+      const entry = { fingerprint, execution };
+      running.set(key, entry);
+      execution.answer
+        .then((answer) => settle(key, entry, answer))
         // Whoever sent the request hears of the failure; here it only means that there is nothing to keep.
         .catch(() => {})
         .finally(() => running.delete(key));

@@ -1,5 +1,7 @@
 import * as z from "zod";
-import type { RunnerExecuteReply, RunnerExecuteRequest } from "../types/index.ts";
+import { checkpointLimits } from "../core/checkpoint.ts";
+import { eventLimits } from "../core/runner-events.ts";
+import type { RunnerEvent, RunnerExecuteReply, RunnerExecuteRequest } from "../types/index.ts";
 
 /** Code of every error that the runner server answers with. */
 export type RunnerErrorCode =
@@ -91,6 +93,29 @@ export const executeReplySchema: z.ZodType<RunnerExecuteReply> = z
     ),
   })
   .meta({ description: "One result a runner, in the order of the request." });
+
+const at = z.int().nonnegative().meta({ description: "Epoch milliseconds." });
+
+/** The shape of what runners tell while they run, for the OpenAPI document. */
+export const runnerEventSchema: z.ZodType<RunnerEvent> = z
+  .union([
+    z.object({
+      event: z.literal("checkpoint"),
+      id: z.uuid().meta({ description: "The same where the event is told again." }),
+      at,
+      type: z.string().min(1).max(checkpointLimits.type),
+      data: z.unknown().optional(),
+      runner: z.string(),
+    }),
+    z.object({
+      event: z.literal("log"),
+      at,
+      message: z.string().max(eventLimits.message),
+      meta: object.optional(),
+      runner: z.string(),
+    }),
+  ])
+  .meta({ description: "What a runner tells while it runs." });
 
 /** The shape of `GET {base}/info`, for the OpenAPI document. */
 export const infoSchema: z.ZodType<RunnerInfo> = z.object({

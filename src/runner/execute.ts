@@ -1,11 +1,12 @@
 import type {
   RunnerContext,
+  RunnerEvent,
   RunnerExecuteReply,
   RunnerExecuteRequest,
   RunnerResult,
 } from "../types/index.ts";
 import { collectRunners, type RunnerCatalog } from "./catalog.ts";
-import { logLine } from "./log.ts";
+import { createExecutionEvents, type ExecutionEvents } from "./events.ts";
 import { planExecution, type PlannedRunner } from "./plan.ts";
 import { toErrorResult, toResult } from "./result.ts";
 import { createScope, withScope } from "./scope.ts";
@@ -21,6 +22,8 @@ export interface ExecutionOptions {
   timeout?: number;
   /** Aborts the runner that is running, and makes errors of those that have not started. */
   signal?: AbortSignal;
+  /** Told of the runners' checkpoints and log lines as they come. Must not throw. */
+  onEvent?: (event: RunnerEvent) => void;
 }
 
 /** The runners and how they are executed. */
@@ -54,14 +57,20 @@ export async function execute(
     ...(region !== undefined && { region }),
     ...(request.runId !== undefined && { runId: request.runId }),
   };
+  const events = createExecutionEvents(origin, options.onEvent);
   const results: RunnerResult[] = [];
-  for (const one of planned) results.push(await runOne(one, origin, options));
+  try {
+    for (const one of planned) results.push(await runOne(one, origin, events, options));
+  } finally {
+    events.close();
+  }
   return { ...origin, results };
 }
 
 async function runOne(
   { runner, input }: PlannedRunner,
   origin: { region?: string; runId?: string },
+  events: ExecutionEvents,
   options: ExecutionOptions,
 ): Promise<RunnerResult> {
   const { name } = runner;
@@ -72,7 +81,7 @@ async function runOne(
   const ctx: RunnerContext = {
     ...origin,
     signal: limit.signal,
-    log: (message, meta) => console.log(logLine({ runner: name, ...origin }, message, meta)),
+    ...events.of(name),
   };
   try {
     limit.signal.throwIfAborted();

@@ -13,6 +13,13 @@ import {
   readJson,
   refuseOtherSites,
 } from "./request.ts";
+import {
+  acceptsLines,
+  createEventLines,
+  type Execution,
+  streamLines,
+  tellsSomething,
+} from "./stream.ts";
 import { createWork, type Work } from "./work.ts";
 import type { RunnerExecuteRequest } from "../types/index.ts";
 
@@ -111,19 +118,22 @@ async function executeRoute(request: Request, server: RunnerServer): Promise<Res
     const opened = openEnvelope(await readJson(request, server.bodyLimit));
     enveloped = opened.enveloped;
     const body = parseExecuteRequest(opened.payload);
-    const answer = await answerOnce(request.headers.get("idempotency-key"), body, server);
-    return json(200, enveloped ? `{"json":${answer}}` : answer);
+    const execution = executeOnce(request.headers.get("idempotency-key"), body, server);
+    if (acceptsLines(request.headers) && (await tellsSomething(execution))) {
+      return inLines(execution, enveloped);
+    }
+    return json(200, wrap(await execution.answer, enveloped));
   } catch (error) {
     return refuse(error, enveloped);
   }
 }
 
-/** The answer of a repeated key from its first execution, and that of any other from its own. */
-async function answerOnce(
+/** The first execution of a repeated key, and one of its own for any other. */
+function executeOnce(
   key: string | null,
   body: RunnerExecuteRequest,
   server: RunnerServer,
-): Promise<string> {
+): Execution {
   const fingerprint = key ? fingerprintOf(body) : "";
   const known = key ? server.answers.find(key, fingerprint) : undefined;
   if (known === "other") throw new Refusal("IDEMPOTENCY_KEY_REUSED");
@@ -133,12 +143,28 @@ async function answerOnce(
   }
   // The request's own signal is left out: a client that went away asks again under the same key.
   const { region, timeout, work } = server;
-  const execution = execute(server.catalog, body, { region, timeout, signal: work.signal }).then(
-    (reply) => JSON.stringify(reply),
-  );
-  work.add(execution);
+  const events = createEventLines();
+  const options = { region, timeout, signal: work.signal, onEvent: events.add };
+  const answer = execute(server.catalog, body, options).then((reply) => JSON.stringify(reply));
+  const execution = { events, answer };
+  work.add(answer);
   if (key) server.answers.keep(key, fingerprint, execution);
   return execution;
+}
+
+/** What an execution tells, and last what it answers, or what it failed with. */
+function inLines({ events, answer }: Execution, enveloped: boolean): Response {
+  const end = answer.then(
+    (text) => `{"reply":${wrap(text, enveloped)}}`,
+    (error: unknown) => {
+      const { body } = toRefusal(error);
+      return `{"error":${wrap(JSON.stringify(body), enveloped)},"status":${body.status}}`;
+    },
+  );
+  return new Response(streamLines(events, end), {
+    // Proxies that collect what they pass on are asked not to.
+    headers: { "content-type": "application/x-ndjson", "x-accel-buffering": "no" },
+  });
 }
 
 function infoRoute(_request: Request, server: RunnerServer): Response {
@@ -179,7 +205,12 @@ function describe({ catalog, region, base }: RunnerServer): RunnerInfo {
 
 function refuse(error: unknown, enveloped: boolean): Response {
   const { body, headers } = toRefusal(error);
-  return json(body.status, JSON.stringify(enveloped ? { json: body } : body), headers);
+  return json(body.status, wrap(JSON.stringify(body), enveloped), headers);
+}
+
+/** JSON in the envelope that its request came in. */
+function wrap(text: string, enveloped: boolean): string {
+  return enveloped ? `{"json":${text}}` : text;
 }
 
 function json(status: number, text: string, headers: Record<string, string> = {}): Response {

@@ -10,6 +10,7 @@ export type { PlaywrightContext, WithPlaywrightOptions } from "./playwright.ts";
 export type {
   Runner,
   RunnerContext,
+  RunnerEvent,
   RunnerExecuteReply,
   RunnerExecuteRequest,
   RunnerOutcome,

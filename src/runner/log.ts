@@ -1,3 +1,5 @@
+import { isPlainObject } from "../core/runner-result.ts";
+import { snapshot } from "../core/runner-events.ts";
 import type { JsonObject } from "../types/index.ts";
 
 /** Which execution a line belongs to. */
@@ -20,6 +22,17 @@ export function logLine(
     return JSON.stringify({ ...fixed, ...meta, ...fixed }, readable);
   } catch (error) {
     return JSON.stringify({ ...fixed, metaError: (error as Error).message });
+  }
+}
+
+/** What comes with a line as it is sent, or why it cannot be; undefined for what is no object. */
+export function logMeta(meta: unknown): JsonObject | undefined {
+  if (meta === undefined) return undefined;
+  try {
+    const sent = snapshot(meta, readable);
+    return isPlainObject(sent) ? sent : undefined;
+  } catch (error) {
+    return { metaError: (error as Error).message };
   }
 }
 

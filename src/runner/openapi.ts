@@ -5,6 +5,7 @@ import {
   executeReplySchema,
   executeRequestSchema,
   infoSchema,
+  runnerEventSchema,
   type RunnerInfo,
 } from "./contract.ts";
 import { errorExamples } from "./error-examples.ts";
@@ -99,7 +100,7 @@ function executeOperation({ runners, usage, region }: RunnerInfo): JsonObject {
     tags: ["runners"],
     summary: "Execute runners",
     description:
-      'Runs the named runners one after another. Nothing is executed when one of them is unknown or an input is invalid. A body `{"json": …}` is answered in kind, errors included.',
+      'Runs the named runners one after another. Nothing is executed when one of them is unknown or an input is invalid. A body `{"json": …}` is answered in kind, errors included. With `application/x-ndjson` in `Accept`, checkpoints and log lines are sent while the runners run, and then the reply.',
     parameters: [
       {
         name: "Idempotency-Key",
@@ -120,15 +121,53 @@ function executeOperation({ runners, usage, region }: RunnerInfo): JsonObject {
     },
     responses: {
       200: {
-        description: "One result a runner, in the order of the request.",
-        content: jsonContent(onBothWires("ExecuteReply"), {
-          bare: { value: reply },
-          enveloped: { value: { json: reply } },
-        }),
+        description:
+          "One result a runner, in the order of the request. In lines of JSON only to who accepts them, and only when a runner has told something before the end.",
+        content: {
+          ...jsonContent(onBothWires("ExecuteReply"), {
+            bare: { value: reply },
+            enveloped: { value: { json: reply } },
+          }),
+          ...linesContent(reply),
+        },
       },
       ...errorResponses(first, runners),
     },
   };
+}
+
+/** The answer in lines, each of which is one of these. */
+function linesContent(reply: RunnerExecuteReply): JsonObject {
+  const runner = reply.results[0]?.name ?? "checkTitle";
+  const at = Date.UTC(2026, 0, 31, 12);
+  const id = "7d0f0f9e-2c1b-4a53-9d57-3f1f6f0a7c11";
+  const line = (title: string, properties: JsonObject, description: string): JsonObject => ({
+    type: "object",
+    title,
+    description,
+    required: Object.keys(properties),
+    properties,
+  });
+  const schema = {
+    anyOf: [
+      toJsonSchema(runnerEventSchema),
+      line("Heartbeat", { event: { const: "ping" } }, "After 15 s without another line."),
+      line("LastLine", { reply: onBothWires("ExecuteReply") }, "The last line."),
+      line(
+        "LastErrorLine",
+        { error: onBothWires("Error"), status: { type: "integer" } },
+        "The last line of an execution that failed.",
+      ),
+    ],
+  };
+  const examples = {
+    checkpoint: {
+      value: { event: "checkpoint", id, at, type: "loaded", data: { ms: 310 }, runner },
+    },
+    log: { value: { event: "log", at, message: "checking", runner } },
+    reply: { value: { reply } },
+  };
+  return { "application/x-ndjson": { schema, examples } };
 }
 
 const errorDescriptions: Record<number, string> = {

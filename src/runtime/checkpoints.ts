@@ -7,7 +7,9 @@ import type { Journals } from "./journal.ts";
 
 /** The checkpoints of runs, and the workflows that wait for them. */
 export interface Checkpoints {
-  /** Stores one, unless the run has one of this id, and wakes its workflow where that waits for it. */
+  /** Stores one, unless the run has one of this id. */
+  store(runId: string, checkpoint: { id: string; type: string; data?: unknown }): Promise<void>;
+  /** The same, and wakes its workflow where that waits for it. */
   add(runId: string, checkpoint: { id: string; type: string; data?: unknown }): Promise<void>;
   /**
    * All of a run, ascending.
@@ -17,6 +19,8 @@ export interface Checkpoints {
   list(runId: string, id?: string): Promise<Checkpoint[]>;
   /** The n-th one of a type. */
   find(runId: string, type: string, ordinal: number): Promise<Checkpoint | undefined>;
+  /** Wakes the run's workflow where it waits for a checkpoint of this type that is stored. */
+  wake(runId: string, type: string): Promise<void>;
   /** Wakes who was left waiting by a process that died between storing a checkpoint and waking. */
   recover(): Promise<void>;
 }
@@ -61,7 +65,7 @@ export function createCheckpoints(world: () => World, journals: Journals): Check
   }
 
   /** Gives the waiting what there is for them; of one type, or of all. */
-  async function wake(waiting: readonly Hook[], type?: string): Promise<void> {
+  async function resumeAll(waiting: readonly Hook[], type?: string): Promise<void> {
     for (const { token, runId } of waiting) {
       const awaited = parseAwaitedToken(token);
       if (!awaited || (type !== undefined && awaited.type !== type)) continue;
@@ -70,15 +74,37 @@ export function createCheckpoints(world: () => World, journals: Journals): Check
     }
   }
 
+  const wake = async (runId: string, type: string): Promise<void> =>
+    resumeAll(await hooks(runId), type);
+
+  const store: Checkpoints["store"] = (runId, { id, type, data }) => {
+    const entry = { type: "checkpoint", id, at: Date.now(), kind: type } as const;
+    return journals.append(runId, [{ ...entry, ...(data !== undefined && { data }) }]);
+  };
+
   return {
-    async add(runId, { id, type, data }) {
-      const entry = { type: "checkpoint", id, at: Date.now(), kind: type } as const;
-      await journals.append(runId, [{ ...entry, ...(data !== undefined && { data }) }]);
-      await wake(await hooks(runId), type);
+    store,
+    async add(runId, checkpoint) {
+      await store(runId, checkpoint);
+      await wake(runId, checkpoint.type);
     },
     list,
     find,
-    recover: async () => wake(await hooks()),
+    wake,
+    recover: async () => resumeAll(await hooks()),
+  };
+}
+
+/** The same journals, which wake who waits for a checkpoint that is added to them. */
+export function wakingJournals(journals: Journals, wake: Checkpoints["wake"]): Journals {
+  return {
+    ...journals,
+    async append(runId, entries) {
+      await journals.append(runId, entries);
+      for (const entry of entries) {
+        if (entry.type === "checkpoint") await wake(runId, entry.kind);
+      }
+    },
   };
 }
 

@@ -7,14 +7,17 @@ import { createHttpExecutor, createHttpProbe } from "../executors/http.ts";
 import { type ApiHandler, createApi } from "../http/app.ts";
 import { closeBrowser } from "../runner/browser.ts";
 import type { LoadBalancerModule, OrchestratorOptions, RegistryModule } from "../types/config.ts";
+import type { ApiKey } from "../types/handler.ts";
 import type { Manifest } from "../types/manifest.ts";
 import type { Readiness } from "../types/service.ts";
 import type { EngineHandlers } from "./engine-world.ts";
 import { createEngine, isRunId, readEnded } from "./engine.ts";
-import { createCheckpoints } from "./checkpoints.ts";
+import { createCheckpoints, wakingJournals } from "./checkpoints.ts";
 import { createDurations } from "./durations.ts";
+import { createServerGuard } from "./guard.ts";
 import { createInFlight } from "./in-flight.ts";
-import { createJournals, noJournals } from "./journal.ts";
+import { createJobEvents } from "./job-events.ts";
+import { createJournals, looseJournals } from "./journal.ts";
 import { createLocalMode } from "./local-mode.ts";
 import { createRunWatchers, watchEnd } from "./run-watchers.ts";
 import { createRunLists } from "./run-lists.ts";
@@ -47,6 +50,8 @@ export interface OrchestratorContext {
 /** What a server is made of. */
 export interface CompositionParts {
   options: Omit<OrchestratorOptions, "pattern" | "runners">;
+  /** The keys that requests must carry; without it the environment says. */
+  apiKeys?: readonly ApiKey[];
   /** The user's own modules that the options name. */
   modules: { registry?: RegistryModule; loadBalancer?: LoadBalancerModule };
   manifest: () => Promise<Manifest>;
@@ -75,15 +80,24 @@ export function compose(parts: CompositionParts): OrchestratorContext {
   const engine = createEngine(installed.starts, ends, closing.signal);
   const journals = createJournals(world, news.notify);
   const checkpoints = createCheckpoints(world, journals);
+  const waking = wakingJournals(journals, checkpoints.wake);
   const views = createRunViews(world, journals);
   const local = createLocalMode(parts.runners);
   const leases = createLeases();
   const inFlight = createInFlight();
+  const { apiKeys } = parts;
+  const guarding = createServerGuard({
+    options,
+    env,
+    limited: options.service !== false,
+    ...(apiKeys && { apiKeys }),
+  });
   let started = false;
   let health: HealthCheck | undefined;
   let servers: Parameters<typeof previewServers>[1] | undefined;
 
   async function start(): Promise<void> {
+    await guarding.start();
     const registry = await createRegistry(options, parts.modules.registry, env);
     const loadBalancer = await createBalancer(options, parts.modules.loadBalancer, env);
     servers = { registry, loadBalancer, leases, now: Date.now, random: Math.random };
@@ -102,15 +116,16 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     installSteps({
       dispatcher,
       inFlight,
-      shards: createShards({ ...shardParts, journals }),
+      shards: createShards({ ...shardParts, journals: waking }),
       checkpoints,
       looseShards: createShards({
         ...shardParts,
-        journals: noJournals,
+        journals: looseJournals(waking, isRunId),
         // A step of the user's belongs to a run, whose end is its end too.
         onRunEnd: (runId, callback) =>
           isRunId(runId) ? shardParts.onRunEnd(runId, callback) : () => {},
       }),
+      jobEvents: createJobEvents(waking, shardParts.onRunEnd),
     });
     if (options.healthCheck) {
       health = startHealthCheck({ registry, probe: createHttpProbe(), ...options.healthCheck });
@@ -172,6 +187,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
       manifest,
       runners: local.runners,
       injected,
+      guard: guarding.guard,
     });
   return {
     handler: handlerAt(options.route),
@@ -182,6 +198,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     async close() {
       await drain();
       health?.stop();
+      guarding.close();
       await installed.close();
       await closeBrowser();
     },

@@ -10,6 +10,7 @@ import {
   resolveRoute,
   resolveShared,
 } from "../core/settings.ts";
+import { parseApiKeys } from "../http/guard/keys.ts";
 import { collectRunners } from "../runner/catalog.ts";
 import type {
   LoadBalancerModule,
@@ -18,11 +19,12 @@ import type {
   ResolvedLoadBalancer,
   ResolvedRegistry,
 } from "../types/config.ts";
-import type { OrchestratorHandlerOptions } from "../types/handler.ts";
+import type { ApiKey, OrchestratorHandlerOptions } from "../types/handler.ts";
 
 /** Options of `createOrchestratorHandler` as resolved. */
 export interface HandlerSettings {
   options: Omit<OrchestratorOptions, "pattern" | "runners">;
+  apiKeys?: ApiKey[];
   modules: { registry?: RegistryModule; loadBalancer?: LoadBalancerModule };
   runners: { exports: Record<string, unknown>; timeout: number };
   dataDir: string | undefined;
@@ -37,6 +39,9 @@ const known = [
   "healthCheck",
   "circuit",
   "execution",
+  "apiKeys",
+  "cors",
+  "rateLimit",
   "world",
   "service",
   "shutdown",
@@ -68,6 +73,9 @@ export function resolveHandlerOptions(given: unknown): HandlerSettings {
       loadBalancer,
       ...resolveShared(user),
     },
+    ...(user.apiKeys !== undefined && {
+      apiKeys: parseApiKeys(user.apiKeys, "orchestrator.apiKeys"),
+    }),
     modules,
     runners: { exports: isRegions(user.runners) ? {} : runnersOf(user.runners), timeout },
     dataDir,

@@ -30,10 +30,14 @@ function handlerOfApp(
   options: OrchestratorHandlerOptions,
 ): OrchestratorHandler {
   const { route, ...others } = options;
-  if (Object.keys(others).length > 0) {
+  const [other] = Object.keys(others);
+  if (other !== undefined) {
+    // A key in nitro.config.ts would end up in the build.
+    const place =
+      other === "apiKeys" ? "ORCHESTRATOR_API_KEYS" : "it under `orchestrator` in nitro.config.ts";
     throw new OrchestratorError(
       "CONFIG_INVALID",
-      `orchestrator.${Object.keys(others)[0]} was given to createOrchestratorHandler in a Nitro app: set it under \`orchestrator\` in nitro.config.ts`,
+      `orchestrator.${other} was given to createOrchestratorHandler in a Nitro app: set ${place}`,
     );
   }
   const api = apiAt(route);
@@ -102,10 +106,15 @@ function withLife(
   }) as OrchestratorHandler;
 }
 
-/** The request itself, also out of an event or a context that carries it. */
+/** The request itself, also out of an event or a context that carries it, and with its sender's address. */
 function requestOf(input: HandlerInput): Request {
   if ("req" in input) return input.req;
-  return "request" in input ? input.request : input;
+  if (!("request" in input)) return input;
+  const { request, ip } = input;
+  // Where servers on srvx have it, and so where we look for it.
+  if (typeof ip === "string")
+    Object.defineProperty(request, "ip", { value: ip, configurable: true });
+  return request;
 }
 
 function unavailable(error: string): Response {

@@ -146,14 +146,22 @@ export function createJournals(
   };
 }
 
-/** For jobs of no run: nothing is kept. */
-export const noJournals: Journals = {
-  append: () => Promise.resolve(),
-  read: () => Promise.resolve({ entries: [], cursor: { seen: 0 } }),
-  async *pages() {
-    yield { entries: [], cursor: { seen: 0 } };
-  },
-};
+/**
+ * For jobs that no run was planned with: they have no ends in a journal, and what their runners tell is kept
+ * only where they belong to a run.
+ */
+export function looseJournals(journals: Journals, isRun: (id: string) => boolean): Journals {
+  return {
+    async append(runId, entries) {
+      const kept = entries.filter(({ type }) => type === "checkpoint" || type === "log");
+      if (kept.length > 0 && isRun(runId)) await journals.append(runId, kept);
+    },
+    read: () => Promise.resolve({ entries: [], cursor: { seen: 0 } }),
+    async *pages() {
+      yield { entries: [], cursor: { seen: 0 } };
+    },
+  };
+}
 
 /** Lines as chunks of a bounded size; an entry is never cut. */
 function chunksOf(lines: readonly string[]): string[] {

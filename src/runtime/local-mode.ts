@@ -29,12 +29,12 @@ export function createLocalMode(options: {
 }): LocalMode {
   const catalog = collectRunners(options.exports);
   const { timeout } = options;
-  const executor = createLocalExecutor((request, { signal }) =>
-    execute(catalog, request, { timeout, ...(signal && { signal }) }),
+  const executor = createLocalExecutor((request, limits) =>
+    execute(catalog, request, { timeout, ...limits }),
   );
   return {
     runners: [...catalog.values()],
-    async run(job, { runId, jobId, signal }) {
+    async run(job, { runId, jobId, signal, onEvent }) {
       const startedAt = Date.now();
       const limit = limitTime(jobId, job.timeout, signal);
       const { results } = await executor
@@ -46,6 +46,7 @@ export function createLocalMode(options: {
           attempt: 1,
           timeout: job.timeout ?? Infinity,
           signal: limit.signal,
+          ...(onEvent && { onEvent }),
         })
         .finally(limit.clear);
       const durationMs = Date.now() - startedAt;

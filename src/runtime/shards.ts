@@ -1,7 +1,8 @@
 import { onAbort } from "../core/abort.ts";
 import { longestTimer } from "../core/sleep.ts";
 import { parseJob } from "../core/job.ts";
-import { countEnds, failedEnd, isJobEnd, type JobEnd, outcomeOf } from "../core/job-ends.ts";
+import { countEnds, failedEnd, type JobEnd, outcomeOf } from "../core/job-ends.ts";
+import { entryOf } from "../core/runner-events.ts";
 import { createSlots, type Slot, type Slots } from "../core/slots.ts";
 import type { ExecuteContext } from "../core/dispatch.ts";
 import type { JobEntry } from "../types/journal.ts";
@@ -9,7 +10,8 @@ import type { JobResult, PlannedJob, RunMode, RunnerJob } from "../types/run.ts"
 import type { ShardJob, ShardReply, ShardRequest } from "../types/shard.ts";
 import type { Durations } from "./durations.ts";
 import { type InFlight, isHandedBack, type JobInFlight } from "./in-flight.ts";
-import type { JournalCursor, Journals } from "./journal.ts";
+import { type JournalView, viewJournal } from "./journal-view.ts";
+import type { Journals } from "./journal.ts";
 
 /** Gets a job executed, with as many attempts as it takes. */
 export type JobRunner = (job: RunnerJob, context: ExecuteContext) => Promise<JobResult>;
@@ -188,6 +190,10 @@ export function createShards(options: ShardsOptions): Shards {
           return answer;
         },
         onWait: (reason) => note({ type: "job.waiting", jobId: job.id, at: now(), reason }),
+        onEvent(event) {
+          // A run that has ended takes no more, and one that timed out is about to.
+          if (!abort.signal.aborted) journal.event(entryOf(event, job.id, now()));
+        },
       });
       // The run's record says that the job was cut off, and so must its end, however late the answer came.
       if (abort.signal.reason === cancelled) abort.signal.throwIfAborted();
@@ -232,63 +238,4 @@ function startTimer(ms: number, callback: () => void): { stop: () => void } {
   };
   wait(ms);
   return { stop: () => clearTimeout(timer) };
-}
-
-/** Milliseconds within which progress is journalled. */
-const NOTE_MS = 50;
-
-/** A run's journal as its shards need it: what has ended, read once for all of them. */
-interface JournalView {
-  ends(): Promise<ReadonlyMap<string, JobEnd>>;
-  /** Adds an entry that nobody waits for, unless its job ends within a moment: its end tells all that it would. */
-  note(entry: JobEntry): void;
-  /** Resolves when a job's end is stored. */
-  end(entry: JobEnd): Promise<void>;
-  close(): void;
-}
-
-function viewJournal(journals: Journals, runId: string): JournalView {
-  const ends = new Map<string, JobEnd>();
-  let cursor: JournalCursor | undefined;
-  let reading: Promise<unknown> = Promise.resolve();
-  const notes = new Map<string, JobEntry[]>();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-
-  async function read(): Promise<void> {
-    const page = await journals.read(runId, cursor);
-    ({ cursor } = page);
-    if (page.anew) ends.clear();
-    for (const entry of page.entries) {
-      if (isJobEnd(entry) && !ends.has(entry.jobId)) ends.set(entry.jobId, entry);
-    }
-  }
-
-  function flush(): void {
-    timer = undefined;
-    const entries = [...notes.values()].flat();
-    notes.clear();
-    // Progress that is lost is told by the next entry; a journal that cannot be written fails at a job's end.
-    if (entries.length > 0) journals.append(runId, entries).catch(() => undefined);
-  }
-
-  return {
-    async ends() {
-      const turn = reading.then(read, read);
-      reading = turn;
-      await turn;
-      return ends;
-    },
-    note(entry) {
-      const own = notes.get(entry.jobId);
-      if (own) own.push(entry);
-      else notes.set(entry.jobId, [entry]);
-      timer ??= setTimeout(flush, NOTE_MS);
-    },
-    async end(entry) {
-      notes.delete(entry.jobId);
-      // Once its run has ended, nobody may add to a journal.
-      if (entry.type !== "job.cancelled") await journals.append(runId, [entry]);
-    },
-    close: () => clearTimeout(timer),
-  };
 }

@@ -8,9 +8,10 @@ import type { HandlerSettings } from "./handler-options.ts";
  * come along, so the stand-in for the World has to be in place before this file is imported.
  */
 export function composeStandalone(settings: HandlerSettings): OrchestratorContext {
-  const { options, modules, runners, dataDir } = settings;
+  const { options, apiKeys, modules, runners, dataDir } = settings;
   return compose({
     options,
+    ...(apiKeys && { apiKeys }),
     modules,
     manifest: async () => ({ workflows: [], inputs: {} }),
     engine: { step: ({ req }) => stepEntrypoint(req) as Promise<Response> },

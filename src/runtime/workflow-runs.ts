@@ -24,7 +24,7 @@ export interface WorkflowRunsOptions {
   journals: Journals;
   /** Told of a run's start and end, and of what is new in its journal. */
   news: RunWatchers;
-  checkpoints: Pick<Checkpoints, "add" | "list">;
+  checkpoints: Pick<Checkpoints, "list" | "store" | "wake">;
   /** Runs of the workflow `run`. */
   regional: Pick<RunService, "results">;
   /** Whether no other process writes to the World. */
@@ -80,12 +80,14 @@ export function createWorkflowRuns(options: WorkflowRunsOptions): WorkflowRuns {
       const info = await infoOf(run);
       if (hasEnded(info.state)) return { kind: "ended", state: info.state };
       const checkpointId = randomUUID();
-      await checkpoints.add(runId, { id: checkpointId, type, data });
+      await checkpoints.store(runId, { id: checkpointId, type, data });
       // A journal takes no more at its run's end: what came at that moment may be in it or not, and no
-      // follower waits for it any more.
+      // follower waits for it any more. Before anybody is woken, who may end the run for this checkpoint.
       const state = await stateOf(runId);
-      if (state === undefined || hasEnded(state))
+      if (state === undefined || hasEnded(state)) {
         return { kind: "ended", state: state ?? "failed" };
+      }
+      await checkpoints.wake(runId, type);
       return { kind: "added", checkpointId };
     },
     async checkpoints(id) {

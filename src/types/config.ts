@@ -121,6 +121,25 @@ export interface EmbeddedWorldConfig {
 /** Where runs are kept: the embedded World, the engine's `local` one, or a package or path of another. */
 export type WorldConfig = EmbeddedWorldConfig | "embedded" | "local" | (string & {});
 
+/** Pages of which other sites may use the API. */
+export interface CorsConfig {
+  /** Origins such as `https://app.example.com`; `*` is any. */
+  origins: string[];
+}
+
+/** How many requests a caller may send. */
+export interface RateLimitConfig {
+  /** Milliseconds of a window. Without it `RATE_LIMIT_WINDOW_MS` is read at start. */
+  window?: number;
+  /** Requests in a window. Without it `RATE_LIMIT_MAX` is read at start. */
+  max?: number;
+  /**
+   * Proxies in front, which each add an address to `X-Forwarded-For`; the one that the outermost of them
+   * added is the caller's. Without it `RATE_LIMIT_TRUST_PROXY` is read at start.
+   */
+  trustProxy?: number;
+}
+
 /** The `orchestrator` key of `nitro.config.ts`. */
 export interface OrchestratorConfig {
   /**
@@ -150,6 +169,13 @@ export interface OrchestratorConfig {
   healthCheck?: HealthCheckConfig | false;
   circuit?: CircuitConfig;
   execution?: ExecutionConfig;
+  /** Pages of which other sites may use the API. Without it `CORS_ORIGINS` is read at start. */
+  cors?: CorsConfig;
+  /**
+   * How many requests a caller may send; `false` is without limit. Without it there is a limit where
+   * `RATE_LIMIT_MAX` or `RATE_LIMIT_WINDOW_MS` is set.
+   */
+  rateLimit?: RateLimitConfig | false;
   /**
    * Where runs are kept. `WORKFLOW_TARGET_WORLD` goes before it.
    * @default "embedded"
@@ -199,6 +225,10 @@ export interface OrchestratorOptions {
   healthCheck: Required<HealthCheckConfig> | false;
   circuit: Required<CircuitConfig>;
   execution: Required<ExecutionConfig>;
+  /** Without it the environment says. */
+  cors?: CorsConfig;
+  /** What it does not say, the environment does. */
+  rateLimit?: RateLimitConfig | false;
   world: ResolvedWorld;
   /** The path below which the run service stands too; `""` for the root. */
   service: string | false;

@@ -1,4 +1,4 @@
-import type { RunnerExecuteReply } from "./runner.ts";
+import type { RunnerEvent, RunnerExecuteReply } from "./runner.ts";
 import type { RunnerJob } from "./run.ts";
 import type { Server } from "./server.ts";
 
@@ -15,6 +15,8 @@ export interface ExecuteRequest {
   signal?: AbortSignal;
   /** Milliseconds until the attempt is given up. */
   timeout: number;
+  /** Told of what the job's runners note, as it comes; asks for it where it is there. Must not throw. */
+  onEvent?: (event: RunnerEvent) => void;
 }
 
 /**

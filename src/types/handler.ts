@@ -1,14 +1,29 @@
 import type {
   CircuitConfig,
+  CorsConfig,
   ExecutionConfig,
   HealthCheckConfig,
   LoadBalancerConfig,
   LoadBalancerModule,
+  RateLimitConfig,
   RegistryConfig,
   RegistryModule,
   ShutdownConfig,
   WorldConfig,
 } from "./config.ts";
+
+/** What a key may be used for: to read; to start, cancel and add to runs; for everything. */
+export type ApiScope = "admin" | "read" | "run";
+
+/** A key that requests carry. */
+export interface ApiKey {
+  /** What logs and rate limits call it. */
+  name: string;
+  /** 1 to 512 visible ASCII characters. */
+  key: string;
+  /** `admin` is all of them; otherwise those that are listed, and no others. */
+  scopes: ApiScope[];
+}
 
 /** Options of `createOrchestratorHandler`: those of `nitro.config.ts`, and what only code can say. */
 export interface OrchestratorHandlerOptions {
@@ -38,6 +53,15 @@ export interface OrchestratorHandlerOptions {
   healthCheck?: HealthCheckConfig | false;
   circuit?: CircuitConfig;
   execution?: ExecutionConfig;
+  /** The keys that requests must carry. Without it `ORCHESTRATOR_API_KEYS` and `ORCHESTRATOR_API_KEY` are read at start; where neither is set, requests need none. */
+  apiKeys?: ApiKey[];
+  /** Pages of which other sites may use the API. Without it `CORS_ORIGINS` is read at start. */
+  cors?: CorsConfig;
+  /**
+   * How many requests a caller may send; `false` is without limit. Without it there is a limit where
+   * `RATE_LIMIT_MAX` or `RATE_LIMIT_WINDOW_MS` is set.
+   */
+  rateLimit?: RateLimitConfig | false;
   /**
    * Where runs are kept. `WORKFLOW_TARGET_WORLD` goes before it.
    * @default "embedded"
@@ -53,8 +77,11 @@ export interface OrchestratorHandlerOptions {
   dataDir?: string;
 }
 
-/** A request as frameworks hand it over: by itself, or as an event's or a context's. */
-export type HandlerInput = Request | { req: Request } | { request: Request };
+/**
+ * A request as frameworks hand it over: by itself, or as an event's or a context's. `ip` is the address of
+ * whoever sent it, where the request itself does not have it.
+ */
+export type HandlerInput = Request | { req: Request } | { request: Request; ip?: string };
 
 /** The HTTP API as a function, and its life. */
 export interface OrchestratorHandler {

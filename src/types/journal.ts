@@ -15,6 +15,7 @@ export interface CheckpointEntry {
   data?: unknown;
   /** The job whose runner posted it. */
   jobId?: string;
+  runner?: string;
 }
 
 /** A line that a runner logged, as it is journalled. */

@@ -18,7 +18,28 @@ export interface RunnerContext {
   signal: AbortSignal;
   /** Prints one JSON line `{"timestamp", "runner", "message", ...meta}`. */
   log: (message: string, meta?: JsonObject) => void;
+  /**
+   * Notes a checkpoint of the run that the job belongs to, while the job runs. `type` has 1 to 200
+   * characters; `data` is JSON of at most 64 KiB.
+   *
+   * @throws TypeError that names the argument it cannot take
+   */
+  checkpoint: (type: string, data?: unknown) => void;
 }
+
+/** What a runner tells while it runs: a checkpoint, or a line that it logged. */
+export type RunnerEvent =
+  | {
+      event: "checkpoint";
+      /** A UUID; the same where the event is told again. */
+      id: string;
+      /** Epoch milliseconds, by the clock of the runner's server. */
+      at: number;
+      type: string;
+      data?: unknown;
+      runner: string;
+    }
+  | { event: "log"; at: number; message: string; meta?: JsonObject; runner: string };
 
 /** What a runner may return: its name and duration are filled in when it leaves them out. */
 export type RunnerOutcome = Omit<RunnerResult, "name"> & { name?: string };

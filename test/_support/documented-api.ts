@@ -1,6 +1,7 @@
 import { serve } from "srvx/node";
 import * as z from "zod";
 import { createApi, type ApiHandler } from "../../src/http/app.ts";
+import { createGuard, type Guard } from "../../src/http/guard/guard.ts";
 import type { DescribedRunner } from "../../src/http/openapi.ts";
 import type { Manifest } from "../../src/types/manifest.ts";
 import { createMemoryRuns, type MemoryRuns } from "./memory-runs.ts";
@@ -40,6 +41,7 @@ export interface DocumentedApi extends MemoryRuns {
 export async function serveDocumentedApi(
   route = "/api/orchestrator",
   prefix = "",
+  guard: Guard = createGuard(),
 ): Promise<DocumentedApi> {
   const memory = createMemoryRuns();
   const handler = createApi({
@@ -55,6 +57,7 @@ export async function serveDocumentedApi(
       registry: { kind: "server-registry", name: "default" },
       loadBalancer: { kind: "load-balancer", name: "default" },
     },
+    guard,
   });
   const server = serve({
     port: 0,

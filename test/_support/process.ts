@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 
 /** A child process whose output is kept. */
 export interface Running {
@@ -21,8 +22,18 @@ process.on("exit", () => {
 
 /** Starts a Node process with a clean environment: Nitro's shutdown hook is off where `CI` or `TEST` is set. */
 export function startNode(args: string[], cwd: string, env: Record<string, string> = {}): Running {
+  return startProcess(process.execPath, args, cwd, env);
+}
+
+/** Starts a program in the same way. */
+export function startProcess(
+  program: string,
+  args: string[],
+  cwd: string,
+  env: Record<string, string> = {},
+): Running {
   const { CI: _ci, TEST: _test, VITEST: _vitest, NODE_ENV: _nodeEnv, ...inherited } = process.env;
-  const child = spawn(process.execPath, args, {
+  const child = spawn(program, args, {
     cwd,
     env: { ...inherited, NO_COLOR: "1", ...env },
     stdio: ["ignore", "pipe", "pipe"],
@@ -86,4 +97,13 @@ export async function runNode(
   const running = startNode(args, cwd, env);
   const [code] = (await once(running.child, "close")) as [number | null];
   return { code, output: running.output() };
+}
+
+/** A port on loopback that nobody listens on. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }

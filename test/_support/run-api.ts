@@ -1,6 +1,7 @@
 import { request } from "node:http";
 import { serve } from "srvx/node";
 import { createApi } from "../../src/http/app.ts";
+import { createGuard, type Guard } from "../../src/http/guard/guard.ts";
 import type { WorkflowEntry } from "../../src/types/manifest.ts";
 import type { JournalEntry } from "../../src/types/journal.ts";
 import type { PlannedJob, RunRequest } from "../../src/types/run.ts";
@@ -23,7 +24,10 @@ export interface RunApi extends MemoryRuns {
 }
 
 /** Serves the API on a free loopback port, with discovered workflows of these names. */
-export async function serveRunApi(names: readonly string[] = ["greet"]): Promise<RunApi> {
+export async function serveRunApi(
+  names: readonly string[] = ["greet"],
+  guard: Guard = createGuard(),
+): Promise<RunApi> {
   const memory = createMemoryRuns();
   const route = "/api/orchestrator";
   const handler = createApi({
@@ -38,6 +42,7 @@ export async function serveRunApi(names: readonly string[] = ["greet"]): Promise
       registry: { kind: "server-registry", name: "default" },
       loadBalancer: { kind: "load-balancer", name: "default" },
     },
+    guard,
   });
   const server = serve({
     fetch: handler,

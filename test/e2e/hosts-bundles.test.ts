@@ -63,6 +63,7 @@ export default handler;
       "workflows/names.ts": workflow,
       "routes/api/orchestrator/[...path].ts": make(""),
       "routes/wrong.ts": make('{ dataDir: "elsewhere" }'),
+      "routes/secret.ts": make("{ apiKeys: [] }"),
     },
   });
   for (const app of [plain, serving]) {
@@ -127,6 +128,9 @@ test("options that belong into nitro.config.ts are refused with words that say s
   const response = await fetch(`${server.url}/wrong`);
   expect(response.status).toBe(500);
   await server.printed(/orchestrator\.dataDir was given .* in nitro\.config\.ts/);
+  // A key would end up in the build.
+  expect((await fetch(`${server.url}/secret`)).status).toBe(500);
+  await server.printed(/orchestrator\.apiKeys was given .*: set ORCHESTRATOR_API_KEYS/);
 });
 
 test("a host without the app's workflows leaves their runs in the store as they are", async () => {

@@ -21,6 +21,7 @@ const names = [
   "exotic",
   "fail",
   "greet",
+  "heedsRunner",
   "measure",
   "nap",
   "nothing",

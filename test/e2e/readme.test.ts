@@ -26,7 +26,7 @@ afterEach(async () => {
 });
 
 test("every TypeScript block, here and in the guides, type-checks against the package's own types", async () => {
-  const guides = ["docs/events.md", "docs/runs.md"].flatMap((path) =>
+  const guides = ["docs/events.md", "docs/guard.md", "docs/runs.md"].flatMap((path) =>
     readBlocks(readFileSync(join(root, path), "utf8")),
   );
   const typescript = [...blocks, ...guides].filter(({ language }) => language === "ts");

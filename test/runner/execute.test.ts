@@ -194,7 +194,7 @@ test("ctx has region and runId only when they are given", async () => {
   };
   await runRunners({ runners: ["check"] }, { runners });
   await runRunners({ runners: ["check"], runId: "r", region: "us" }, { runners, region: "eu" });
-  expect(Object.keys(seen[0]!)).toEqual(["signal", "log"]);
+  expect(Object.keys(seen[0]!)).toEqual(["signal", "log", "checkpoint"]);
   expect(seen[1]).toMatchObject({ region: "eu", runId: "r" });
 });
 

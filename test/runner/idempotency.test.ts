@@ -1,7 +1,18 @@
 import { expect, test } from "vitest";
-import { createAnswers } from "../../src/runner/answers.ts";
+import { type Answers, createAnswers } from "../../src/runner/answers.ts";
+import { createEventLines, type Execution } from "../../src/runner/stream.ts";
 import * as z from "zod";
 import { gate, serve } from "./_support/serve.ts";
+
+/** An execution that told nothing, and what it answered. */
+function answered(text: string): Execution {
+  return { events: createEventLines(), answer: Promise.resolve(text) };
+}
+
+/** What is kept under a key. */
+async function kept(answers: Answers, name: string): Promise<string | undefined> {
+  return (answers.find(name, "f") as Execution | undefined)?.answer;
+}
 
 /** A runner that counts its calls, and answers with the count. */
 function counted() {
@@ -122,21 +133,21 @@ test("an answer is kept for 15 minutes after it was given", async () => {
 
 test("at most 1000 answers are kept, and the oldest goes first", async () => {
   const answers = createAnswers({ now: () => 0 });
-  for (let i = 0; i <= 1000; i++) answers.keep(`k${i}`, "f", Promise.resolve("answer"));
+  for (let i = 0; i <= 1000; i++) answers.keep(`k${i}`, "f", answered("answer"));
   await new Promise((resolve) => setTimeout(resolve, 0));
-  expect(answers.find("k0", "f")).toBeUndefined();
-  expect(await answers.find("k1", "f")).toBe("answer");
-  expect(await answers.find("k1000", "f")).toBe("answer");
+  expect(await kept(answers, "k0")).toBeUndefined();
+  expect(await kept(answers, "k1")).toBe("answer");
+  expect(await kept(answers, "k1000")).toBe("answer");
 });
 
 test("at most 32 MiB of answers are kept", async () => {
   const answers = createAnswers({ now: () => 0 });
   const megabytes = "x".repeat(5 * 1024 * 1024);
   for (const name of ["a", "b", "c", "d"]) {
-    answers.keep(name, "f", Promise.resolve(megabytes));
+    answers.keep(name, "f", answered(megabytes));
     await new Promise((resolve) => setTimeout(resolve, 0));
   }
-  expect(answers.find("a", "f")).toBeUndefined();
-  expect(await answers.find("b", "f")).toBe(megabytes);
-  expect(await answers.find("d", "f")).toBe(megabytes);
+  expect(await kept(answers, "a")).toBeUndefined();
+  expect(await kept(answers, "b")).toBe(megabytes);
+  expect(await kept(answers, "d")).toBe(megabytes);
 });

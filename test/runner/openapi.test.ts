@@ -1,6 +1,9 @@
+import { Ajv2020 } from "ajv/dist/2020.js";
+import formats from "ajv-formats";
 import * as v from "valibot";
 import * as z from "zod";
 import { expect, test } from "vitest";
+import { acceptLines, reading, silent } from "./_support/lines.ts";
 import { serve } from "./_support/serve.ts";
 
 const pass = async () => ({ status: "pass" });
@@ -99,6 +102,33 @@ test("the request example of the document is accepted by the server", async () =
   const { examples } = document.paths["/execute"].post.requestBody.content["application/json"];
   for (const name of ["bare", "enveloped"]) {
     expect((await served.execute(examples[name].value)).status, name).toBe(200);
+  }
+});
+
+test("every line of an answer in lines is as the document has it, and so are its examples", async () => {
+  silent();
+  const told = async (ctx: any) => {
+    ctx.log("m", { n: 1 });
+    ctx.checkpoint("t", [1]);
+    ctx.checkpoint("t");
+    return { status: "pass" };
+  };
+  const { base, execute } = await serve({ runners: { told } });
+  const document: any = await (await fetch(`${base}/spec.json`)).json();
+  const content = document.paths["/execute"].post.responses[200].content["application/x-ndjson"];
+  const ajv = formats.default(new Ajv2020({ strict: false }));
+  const validate = ajv.compile({ ...content.schema, components: document.components });
+  const bare = await reading(await execute({ runners: ["told"] }, acceptLines)).all();
+  const enveloped = await reading(
+    await execute({ json: { runners: ["told"] } }, acceptLines),
+  ).all();
+  const examples = Object.values<any>(content.examples).map(({ value }) => value);
+  const error = { error: { defined: true, code: "X", status: 500, message: "m" }, status: 500 };
+  const lines = [...bare, ...enveloped, ...examples, error, { event: "ping" }];
+  expect(lines).toHaveLength(13);
+  for (const line of lines) expect(validate(line), JSON.stringify(line)).toBe(true);
+  for (const wrong of [{}, { event: "other" }, { reply: {} }, { ...bare[1], id: "no" }]) {
+    expect(validate(wrong), JSON.stringify(wrong)).toBe(false);
   }
 });
 

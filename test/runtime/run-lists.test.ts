@@ -4,9 +4,12 @@ import { join } from "node:path";
 import { setWorld } from "workflow/runtime";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { callbackWorkflowId, runWorkflow } from "../../src/core/run-workflow.ts";
+import type { World } from "../../src/runtime/engine-world.ts";
+import { createJournals } from "../../src/runtime/journal.ts";
 import { createRunLists, type RunLists } from "../../src/runtime/run-lists.ts";
+import { createRunService } from "../../src/runtime/run-service.ts";
 import { createRunWatchers } from "../../src/runtime/run-watchers.ts";
-import { packInput } from "../../src/runtime/run-views.ts";
+import { createRunViews, packInput } from "../../src/runtime/run-views.ts";
 import { type InstalledWorld, installWorld } from "../../src/runtime/world.ts";
 import type { ResolvedWorld } from "../../src/types/config.ts";
 import type { RunAbout } from "../../src/types/engine.ts";
@@ -193,6 +196,23 @@ describe.each(worlds)("on %s", (_name, configured) => {
     expect(await lists()).toEqual(["running"]);
     await bring(runId, "timed_out", true);
     expect(await lists()).toEqual(["timed_out"]);
+  });
+
+  test("what is submitted to the run service is listed with its mode, its owner and its metadata", async () => {
+    const world = (): World => installed.world;
+    const service = createRunService({
+      world,
+      engine: installed.starts,
+      starts: installed.starts,
+      views: createRunViews(world, createJournals(world)),
+      preview: async () => [],
+    });
+    const about = { owner: "ci", metadata: { build: 1 }, tags: ["nightly"] };
+    const input = { jobs: planned("a"), mode: "local" as const };
+    const outcome = await service.submit(input, { ...about, fingerprint: "f" });
+    const { runs } = await lists.list({ owner: "ci" });
+    expect(runs).toMatchObject([{ ...about, mode: "local", state: "queued" }]);
+    expect(outcome).toEqual({ kind: "started", runId: runs[0]!.runId });
   });
 
   test("any text is a tag and an owner, and each is only itself", async () => {

@@ -21,7 +21,7 @@ export function addDocsRoutes(app: H3, options: DocsRouteOptions): void {
   app.all(`${route}/spec.json`, answeringGet(specification(options)));
   app.all(
     `${route}/docs`,
-    answeringGet(() => page(route)),
+    answeringGet(() => docsAnswer(route)),
   );
 }
 
@@ -42,11 +42,15 @@ function specification({
   };
 }
 
-function page(mount: string): Response {
+/** The page of the API that is mounted there. */
+export function docsAnswer(
+  mount: string,
+  { status = 200, headers }: { status?: number; headers?: Record<string, string> } = {},
+): Response {
   const nonce = crypto.randomUUID();
   const title = "Runners Orchestrator API";
   const html = docsPage({ nonce, title, mount, featured: "submitRun" });
-  return new Response(html, { headers: docsHeaders(nonce) });
+  return new Response(html, { status, headers: { ...docsHeaders(nonce), ...headers } });
 }
 
 /** Answers `GET`, and `HEAD`, from whose answers h3 takes the body. */

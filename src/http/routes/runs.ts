@@ -18,7 +18,7 @@ type Answer = (event: H3Event, id: string) => unknown;
 
 /** The run service below a path: `/runs` and what is below it. */
 export function addRunRoutes(app: H3, base: string, options: ApiOptions): void {
-  const { workflowRuns } = options;
+  const { workflowRuns, guard } = options;
   const add = (path: string, methods: Record<string, Answer>): void => {
     app.all(`${base}/runs${path}`, async (event) => {
       try {
@@ -67,6 +67,13 @@ export function addRunRoutes(app: H3, base: string, options: ApiOptions): void {
         });
       }
       return found(await streamEvents(event, id, { runs: workflowRuns, ...options.streams }));
+    },
+  });
+  add("/:id/events/token", {
+    async POST(_event, id) {
+      found(await workflowRuns.read(id));
+      const headers = { "cache-control": "no-store" };
+      return jsonResponse(guard.tokens.issue(id), { status: 201, headers });
     },
   });
 }

@@ -6,6 +6,7 @@ import { parseJob } from "../../core/job.ts";
 import type { ShardRequest } from "../../types/shard.ts";
 import type { Checkpoints } from "../checkpoints.ts";
 import type { InFlight } from "../in-flight.ts";
+import type { OpenJobEvents } from "../job-events.ts";
 import type { Shards } from "../shards.ts";
 import { type Envelope, provideSteps, stepId, type StepImplementations } from "./calls.ts";
 
@@ -21,6 +22,8 @@ export interface StepParts {
   /** Executes shards of no run, as a step of the user's or other code may ask for. */
   looseShards: Shards;
   checkpoints: Pick<Checkpoints, "add" | "find">;
+  /** Where what the runners of a run's job tell goes. */
+  jobEvents: OpenJobEvents;
 }
 
 /** Makes the steps work in this process: for the engine by their ids, and for direct calls. */
@@ -36,7 +39,7 @@ export function installSteps(parts: StepParts): void {
 }
 
 function createSteps(parts: StepParts): StepImplementations {
-  const { dispatcher, inFlight, shards, looseShards, checkpoints } = parts;
+  const { dispatcher, inFlight, shards, looseShards, checkpoints, jobEvents } = parts;
   return {
     findAvailableServers: (registry, region) =>
       enveloped(async () => {
@@ -56,11 +59,18 @@ function createSteps(parts: StepParts): StepImplementations {
       enveloped(async () => {
         assertServer(server);
         const job = parseJob(value);
-        const { runId, callId } = caller();
-        const context = { runId, jobId: job.id ?? `job_${callId}` };
-        return inFlight.run(undefined, (place) =>
-          dispatcher.execute(server, job, { ...context, ...place }),
-        );
+        const { runId, callId, execution } = caller();
+        const jobId = job.id ?? `job_${callId}`;
+        // Outside of a run there is no journal.
+        const events = execution && jobEvents(runId, jobId);
+        const context = { runId, jobId, ...(events && { onEvent: events.onEvent }) };
+        return inFlight.run(undefined, async (place) => {
+          try {
+            return await dispatcher.execute(server, job, { ...context, ...place });
+          } finally {
+            await events?.close();
+          }
+        });
       }),
     // What it rejects with is a journal that cannot be written, which the engine is to try again.
     async executeShard(request) {
