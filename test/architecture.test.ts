@@ -32,6 +32,7 @@ const allowed: Record<string, RegExp> = {
   types: /^types\//,
   core: /^(?:types|core)\//,
   docs: /^docs\//,
+  cli: /^(?:types|core|http|runtime|cli)\//,
   build: /^(?:types|build)\/|^core\/(?:errors|world-stand-in)\.ts$/,
   executors: /^(?:types|core|executors)\//,
   runner: /^(?:types|core|docs|runner)\//,
@@ -40,7 +41,8 @@ const allowed: Record<string, RegExp> = {
   runtime: /^(?:types|core|executors|http|runner|runtime|world)\//,
   "config.ts": /^types\/|^core\/(?:server-config|server-options|settings)\.ts$/,
   "nitro.ts": /^(?:types|build)\/|^config\.ts$/,
-  "authors.ts": /^(?:types|core)\/|^runtime\/workflows\/(?:fan-out|references|steps)\.ts$/,
+  "authors.ts":
+    /^(?:types|core)\/|^runtime\/workflows\/(?:checkpoints|fan-out|references|steps)\.ts$/,
   "http.ts": /^(?:types|core|http)\/|^runtime\/host\.ts$/,
   "index.ts": /^authors\.ts$|^runtime\/host\.ts$/,
   "index.workflow.ts": /^authors\.ts$|^runtime\/workflows\/no-handler\.ts$/,
