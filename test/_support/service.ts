@@ -12,7 +12,9 @@ export async function startService(
 ): Promise<TestServer> {
   const { cwd = workDir(), args = [], env = {} } = options;
   await mkdir(cwd, { recursive: true });
-  const running = startNode([cli, "serve", "--port", "0", ...args], cwd, env);
+  // Tests ask more of it than a client may.
+  const limits = { RATE_LIMIT_MAX: "1000000" };
+  const running = startNode([cli, "serve", "--port", "0", ...args], cwd, { ...limits, ...env });
   const [, port] = await running.printed(/Listening on http:\/\/.+:(\d+)\//);
   return { ...running, url: `http://127.0.0.1:${port}` };
 }

@@ -62,6 +62,15 @@ test("options say where it listens, what it runs and where it keeps it; PORT and
   expect((await send(`${second.url}/checks/${runId}`)).body.state).toBe("completed");
 });
 
+test("variables that are empty count as not set, as those that compose.yaml passes on", async () => {
+  const names = ["PORT", "HOST", "ORCHESTRATOR_API_KEY", "ORCHESTRATOR_API_KEYS"];
+  const others = ["PLAYWRIGHT_RUNNERS", "ORCHESTRATOR_REDIS_URL", "WORKFLOW_TARGET_WORLD"];
+  const env = Object.fromEntries([...names, ...others].map((name) => [name, ""]));
+  const server = await start({ env });
+  await expect.poll(async () => (await send(`${server.url}/ready`)).status).toBe(200);
+  expect((await send(`${server.url}/runs`)).status).toBe(200);
+});
+
 describe("what stops it is one line on stderr, and exit code 1", () => {
   const refusals: [string, string[], RegExp][] = [
     ["no command", [], /No command was given\. Known: serve/],
