@@ -1,5 +1,6 @@
 import type { Executor } from "../types/executor.ts";
 import type { Attempt, RunnerJob } from "../types/run.ts";
+import type { TraceContext } from "../types/observe.ts";
 import type { RunnerEvent, RunnerExecuteReply } from "../types/runner.ts";
 import type { AttemptOutcome, SelectedServer, ServerRegistry } from "../types/server.ts";
 import { onAbort } from "./abort.ts";
@@ -28,6 +29,7 @@ export interface AttemptRequest {
   signal?: AbortSignal;
   /** Told of what the job's runners note, but not once the attempt is over. */
   onEvent?: (event: RunnerEvent) => void;
+  trace?: TraceContext;
 }
 
 /** How an attempt ended: with a reply or with an error. */
@@ -65,7 +67,7 @@ export function createAttempt(options: AttemptOptions): RunAttempt {
     }
   }
 
-  return async ({ server, job, runId, jobId, number, signal, onEvent }) => {
+  return async ({ server, job, runId, jobId, number, signal, onEvent, trace }) => {
     const startedAt = now();
     const { leaseId: _, ...target } = server;
     const timeout = job.timeout ?? options.timeout;
@@ -94,6 +96,7 @@ export function createAttempt(options: AttemptOptions): RunAttempt {
         signal: abort.signal,
         timeout,
         ...(onEvent && { onEvent: pass }),
+        ...(trace && { trace }),
       });
       await report(server.id, { ok: true });
       return { record: { ...record(), outcome: "answered" }, reply };

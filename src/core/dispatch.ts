@@ -2,7 +2,7 @@ import type { ExecutionConfig } from "../types/config.ts";
 import type { Executor } from "../types/executor.ts";
 import type { JobResult, RunnerJob } from "../types/run.ts";
 import type { LoadBalancer, ServerRegistry } from "../types/server.ts";
-import { createAttempt } from "./attempt.ts";
+import { createAttempt, type RunAttempt } from "./attempt.ts";
 import type { Leases } from "./leases.ts";
 import { createPlacement, type Placement } from "./placement.ts";
 import { createRetries, type ExecuteContext } from "./retries.ts";
@@ -18,6 +18,8 @@ export interface DispatcherOptions {
   leases: Leases;
   executor: Executor;
   execution: Required<ExecutionConfig>;
+  /** Puts something around every attempt. */
+  aroundAttempt?: (attempt: RunAttempt) => RunAttempt;
   /** Epoch milliseconds. */
   now?: () => number;
   /** In [0, 1). */
@@ -53,7 +55,8 @@ export interface Dispatcher extends Pick<Placement, "available" | "select"> {
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { now = Date.now, random = Math.random, sleep = realSleep, execution, leases } = options;
   const placement = createPlacement({ ...options, wait: execution.wait, now, random, sleep });
-  const attempt = createAttempt({ ...options, timeout: execution.timeout, now });
+  const { aroundAttempt = (inner) => inner } = options;
+  const attempt = aroundAttempt(createAttempt({ ...options, timeout: execution.timeout, now }));
   const run = createRetries({ placement, attempt, execution, now, random, sleep });
   return {
     available: placement.available,

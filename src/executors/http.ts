@@ -151,12 +151,17 @@ function payloadOf({ job, runId, server }: ExecuteRequest): Record<string, unkno
 
 const acceptLines = "application/x-ndjson, application/json";
 
-function executeHeaders({ idempotencyKey, attempt }: ExecuteRequest): Record<string, string> {
+function executeHeaders({
+  idempotencyKey,
+  attempt,
+  trace,
+}: ExecuteRequest): Record<string, string> {
   return {
     "content-type": "application/json",
     accept: "application/json",
     "idempotency-key": headerValue(idempotencyKey),
     "x-attempt": String(attempt),
+    ...trace,
   };
 }
 

@@ -2,10 +2,13 @@ import { H3 } from "h3";
 import type { RunEngine, RunService } from "../types/engine.ts";
 import type { Manifest } from "../types/manifest.ts";
 import type { LoadBalancerHandle, ServerRegistryHandle } from "../types/server.ts";
+import type { Observability } from "../types/observe.ts";
 import type { Callbacks, Readiness, WorkflowRuns } from "../types/service.ts";
-import { errorResponse, HttpProblem } from "./errors.ts";
+import { errorResponse, failureOf, HttpProblem } from "./errors.ts";
 import type { EventStreamOptions } from "./events.ts";
 import type { Guard } from "./guard/guard.ts";
+import { observed } from "./observe.ts";
+import { scopeOf } from "./request-scope.ts";
 import { addDocsRoutes, type DocsRouteOptions } from "./routes/docs.ts";
 import { addOpsRoutes } from "./routes/ops.ts";
 import { addRoutes } from "./routes/paths.ts";
@@ -33,6 +36,8 @@ export interface ApiOptions {
   injected: { registry: ServerRegistryHandle; loadBalancer: LoadBalancerHandle };
   /** Who may ask for what, and how often. */
   guard: Guard;
+  /** Whom requests are told to. Without it only what nobody foresaw is, on stderr. */
+  observability?: Observability;
 }
 
 /** h3 answers such a path too, but in a form of its own. */
@@ -50,6 +55,7 @@ export type ApiHandler = (request: Request) => Promise<Response>;
 /** The HTTP API as a function from request to response. */
 export function createApi(options: ApiOptions): ApiHandler {
   const app = new H3({ silent: true });
+  noteFailures(app);
   addOpsRoutes(app, options);
   addDocsRoutes(app, options);
   addRoutes(app, options);
@@ -64,5 +70,20 @@ export function createApi(options: ApiOptions): ApiHandler {
   const { guard, manifest, route, service } = options;
   const isWorkflow = async (name: string): Promise<boolean> =>
     (await manifest()).workflows.some((workflow) => workflow.name === name);
-  return (request) => guard.answer(request, { route, service, isWorkflow, answer });
+  const guarded: ApiHandler = (request) =>
+    guard.answer(request, { route, service, isWorkflow, answer });
+  return observed(guarded, options, options.observability);
+}
+
+/** Keeps what nobody foresaw for the log: of an answer to `HEAD` h3 makes another response, without a body. */
+function noteFailures(app: H3): void {
+  app.use(({ req }, next) => {
+    if (req.method !== "HEAD") return next();
+    return Promise.resolve(next()).then((response) => {
+      const failure = failureOf(response);
+      const scope = failure && scopeOf(req);
+      if (scope) scope.failure = failure;
+      return response;
+    });
+  });
 }

@@ -23,13 +23,27 @@ export class HttpProblem extends Error {
   }
 }
 
-/** The answer to whatever was thrown: what nobody foresaw is logged, and tells a caller nothing of our insides. */
+/** The answer to whatever was thrown: what nobody foresaw is kept for the log, and tells a caller nothing of our insides. */
 export function errorResponse(error: unknown): Response {
   const problem = invalidPlan(error) ?? problemOf(error);
   if (problem) {
     return Response.json(problem.body, { status: problem.status, headers: problem.headers });
   }
-  return Response.json({ error: "Orchestrator execution failed" }, { status: 500 });
+  const body = { error: "Orchestrator execution failed" };
+  return withFailure(error, Response.json(body, { status: 500 }));
+}
+
+/** What nobody foresaw, by the response that stands for it. */
+const failures = new WeakMap<object, { cause: unknown }>();
+
+/** What nobody foresaw and a response stands for. */
+export function failureOf(response: unknown): { cause: unknown } | undefined {
+  return response instanceof Response ? failures.get(response) : undefined;
+}
+
+function withFailure(error: unknown, response: Response): Response {
+  failures.set(response, { cause: causeOf(error) });
+  return response;
 }
 
 const codes: Record<number, RunErrorCode> = {
@@ -55,16 +69,19 @@ export function runErrorResponse(error: unknown): Response {
     message,
     data: { issues: issuesOf(problem) ?? [{ path: [], message, code: code.toLowerCase() }] },
   };
-  return Response.json(body, { status, ...(problem && { headers: problem.headers }) });
+  const response = Response.json(body, { status, ...(problem && { headers: problem.headers }) });
+  return problem ? response : withFailure(error, response);
 }
 
-/** What a caller is told; undefined, and logged, for what nobody foresaw. */
+/** What a caller is told; undefined for what nobody foresaw. */
 function problemOf(error: unknown): HttpProblem | undefined {
-  // h3 wraps what a handler throws.
-  const cause = error instanceof Error && error.cause instanceof HttpProblem ? error.cause : error;
-  if (cause instanceof HttpProblem) return cause;
-  console.error("[orchestrator] request failed:", cause);
-  return undefined;
+  const cause = causeOf(error);
+  return cause instanceof HttpProblem ? cause : undefined;
+}
+
+/** What was thrown, which h3 wraps. */
+function causeOf(error: unknown): unknown {
+  return error instanceof Error && error.cause instanceof HttpProblem ? error.cause : error;
 }
 
 /** What the core refuses of a request. */

@@ -1,5 +1,6 @@
 import { createEventStream, type EventStream, type H3Event } from "h3";
 import type { RunEvent, WorkflowRuns } from "../types/service.ts";
+import { type RequestScope, scopeOf } from "./request-scope.ts";
 import { badField } from "./start-request.ts";
 import { toServiceStatus } from "./service-run.ts";
 
@@ -58,7 +59,7 @@ export async function streamEvents(
     open?.dec();
     gone.abort();
   });
-  void send(stream, id, events, keepCalm(stream, times, drop));
+  void send(stream, id, events, keepCalm(stream, times, drop), scopeOf(event.req));
   return stream;
 }
 
@@ -71,12 +72,13 @@ async function send(
   id: string,
   events: AsyncIterable<RunEvent>,
   calm: Calm,
+  scope: RequestScope | undefined,
 ): Promise<void> {
   try {
     await calm.sending(stream.push(frame("hello", { runId: id })));
     for await (const event of events) await calm.sending(stream.push(frameOf(event)));
   } catch (error) {
-    console.error("[orchestrator] an event stream failed:", error);
+    scope?.log.error({ run_id: id, err: error }, "event stream failed");
   } finally {
     calm.stop();
     await stream.close();

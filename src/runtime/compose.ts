@@ -1,6 +1,5 @@
 import { createDispatcher } from "../core/dispatch.ts";
 import { startHealthCheck, type HealthCheck } from "../core/health-check.ts";
-import { OrchestratorError } from "../core/errors.ts";
 import { createLeases } from "../core/leases.ts";
 import { previewServers } from "../core/preview.ts";
 import { createHttpExecutor, createHttpProbe } from "../executors/http.ts";
@@ -12,8 +11,12 @@ import type { Manifest } from "../types/manifest.ts";
 import type { Readiness } from "../types/service.ts";
 import type { EngineHandlers } from "./engine-world.ts";
 import { createEngine, isRunId, readEnded } from "./engine.ts";
+import { createCallbackNews } from "./callback-news.ts";
+import { createCallbacks } from "./callbacks.ts";
 import { createCheckpoints, wakingJournals } from "./checkpoints.ts";
+import { createObservability } from "./observability.ts";
 import { createDurations } from "./durations.ts";
+import { listHooks } from "./hooks.ts";
 import { createServerGuard } from "./guard.ts";
 import { createInFlight } from "./in-flight.ts";
 import { createJobEvents } from "./job-events.ts";
@@ -27,7 +30,7 @@ import { createBalancer, createRegistry } from "./servers.ts";
 import { createShards } from "./shards.ts";
 import { getDefaultLoadBalancer, getDefaultRegistry } from "./workflows/steps.ts";
 import { installSteps } from "./workflows/implementations.ts";
-import { installWorld } from "./world.ts";
+import { type InstalledWorld, installWorld } from "./world.ts";
 import { createWorkflowRuns } from "./workflow-runs.ts";
 
 /** A server's API and its life. */
@@ -68,14 +71,29 @@ export function compose(parts: CompositionParts): OrchestratorContext {
   const { options, manifest, env } = parts;
   const ends = createRunWatchers();
   const news = createRunWatchers();
-  const installed = installWorld({
+  const world = (): InstalledWorld["world"] => installed.world;
+  const observability = createObservability({
+    env,
+    service: options.service !== false,
+    world,
+    manifest,
+    starts: () => installed.starts,
+  });
+  const { jobs, http } = observability;
+  const installed: InstalledWorld = installWorld({
     dataDir: parts.dataDir,
     configured: options.world,
     engine: parts.engine,
-    ends,
+    ends: {
+      ...ends,
+      notify(runId) {
+        ends.notify(runId);
+        callbacks.ended(runId);
+      },
+    },
     news,
+    observer: observability.runs,
   });
-  const world = (): typeof installed.world => installed.world;
   const closing = new AbortController();
   const engine = createEngine(installed.starts, ends, closing.signal);
   const journals = createJournals(world, news.notify);
@@ -97,15 +115,25 @@ export function compose(parts: CompositionParts): OrchestratorContext {
   let servers: Parameters<typeof previewServers>[1] | undefined;
 
   async function start(): Promise<void> {
+    callbacks.configure();
     await guarding.start();
     const registry = await createRegistry(options, parts.modules.registry, env);
     const loadBalancer = await createBalancer(options, parts.modules.loadBalancer, env);
     servers = { registry, loadBalancer, leases, now: Date.now, random: Math.random };
     const executor = createHttpExecutor();
     const { execution } = options;
-    const dispatcher = createDispatcher({ registry, loadBalancer, leases, executor, execution });
+    const { aroundAttempt } = jobs;
+    const dispatcher = createDispatcher({
+      registry,
+      loadBalancer,
+      leases,
+      executor,
+      execution,
+      aroundAttempt,
+    });
     const shardParts = {
-      runners: { remote: dispatcher.dispatch, local: local.run },
+      runners: { remote: jobs.remote(dispatcher.dispatch), local: jobs.local(local.run) },
+      onJobEnd: jobs.ended,
       durations: createDurations(),
       inFlight,
       input: views.input,
@@ -114,10 +142,11 @@ export function compose(parts: CompositionParts): OrchestratorContext {
         watchEnd(ends, runId, () => readEnded(world(), runId), callback),
     };
     installSteps({
-      dispatcher,
+      dispatcher: jobs.alone(dispatcher),
       inFlight,
       shards: createShards({ ...shardParts, journals: waking }),
       checkpoints,
+      callbacks,
       looseShards: createShards({
         ...shardParts,
         journals: looseJournals(waking, isRunId),
@@ -130,9 +159,12 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     if (options.healthCheck) {
       health = startHealthCheck({ registry, probe: createHttpProbe(), ...options.healthCheck });
     }
+    await observability.start(registry, installed.openRuns);
     // Last, since recovered runs call the steps at once.
     await installed.start();
-    await checkpoints.recover();
+    const waiting = await listHooks(world());
+    await checkpoints.recover(waiting);
+    await callbacks.recover(waiting);
     started = true;
   }
 
@@ -167,6 +199,16 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     regional: runs,
     exclusive: installed.exclusive,
   });
+  const callbacks = createCallbacks({
+    world,
+    exclusive: installed.exclusive,
+    starts: installed.starts,
+    options: options.callbacks,
+    env,
+    newsOf: createCallbackNews({ world, runs: workflowRuns, regional: runs }),
+    inFlight,
+    note: (message) => console.error(`[orchestrator] ${message}`),
+  });
   const injected = { registry: getDefaultRegistry(), loadBalancer: getDefaultLoadBalancer() };
   const { service } = options;
   const handlerAt = (route: string): ApiHandler =>
@@ -177,17 +219,13 @@ export function compose(parts: CompositionParts): OrchestratorContext {
       engine,
       runs,
       workflowRuns,
-      callbacks: {
-        assertAllowed() {
-          throw new OrchestratorError("INPUT_VALIDATION_FAILED", "callback is not served yet");
-        },
-        register: async () => undefined,
-      },
-      streams: { closing: closing.signal },
+      callbacks,
+      streams: { closing: closing.signal, open: http.eventStreams },
       manifest,
       runners: local.runners,
       injected,
       guard: guarding.guard,
+      observability: http,
     });
   return {
     handler: handlerAt(options.route),
@@ -198,6 +236,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     async close() {
       await drain();
       health?.stop();
+      await callbacks.close();
       guarding.close();
       await installed.close();
       await closeBrowser();

@@ -1,5 +1,6 @@
 import { H3 } from "h3";
 import type { ApiHandler } from "../http/app.ts";
+import { requestId, withRequestId } from "../http/observe.ts";
 import { addOpsRoutes, isForOperators, type OpsRouteOptions } from "../http/routes/ops.ts";
 
 /** The API, of which only what operators ask is answered before the orchestrator has started. */
@@ -20,6 +21,7 @@ export function createEarlyApi(
 ): (request: Request) => Promise<Response> | undefined {
   const app = new H3({ silent: true });
   addOpsRoutes(app, options);
-  return (request) =>
-    isForOperators(request, options) ? Promise.resolve(app.fetch(request)) : undefined;
+  const answer = async (request: Request): Promise<Response> =>
+    withRequestId(await app.fetch(request), requestId(request.headers));
+  return (request) => (isForOperators(request, options) ? answer(request) : undefined);
 }

@@ -1,5 +1,6 @@
 import { useContext } from "#orchestrator/virtual/app";
 import { OrchestratorError } from "../core/errors.ts";
+import { requestId, withRequestId } from "../http/observe.ts";
 import type {
   HandlerInput,
   OrchestratorHandler,
@@ -64,9 +65,9 @@ function handlerOfProcess(options: OrchestratorHandlerOptions): OrchestratorHand
     const current = closed ? undefined : server.current();
     const told = current ? undefined : early(request);
     if (told) return told;
-    if (closed) return unavailable("The orchestrator has been closed");
+    if (closed) return unavailable(request, "The orchestrator has been closed");
     const context = current ?? (await server.context());
-    if (!context) return unavailable("The orchestrator cannot start; its log says why");
+    if (!context) return unavailable(request, "The orchestrator cannot start; its log says why");
     return api(context)(request);
   };
   return withLife(
@@ -117,6 +118,7 @@ function requestOf(input: HandlerInput): Request {
   return request;
 }
 
-function unavailable(error: string): Response {
-  return Response.json({ error }, { status: 503, headers: { "retry-after": "5" } });
+function unavailable({ headers }: Request, error: string): Response {
+  const response = Response.json({ error }, { status: 503, headers: { "retry-after": "5" } });
+  return withRequestId(response, requestId(headers));
 }

@@ -31,6 +31,8 @@ export interface ShardsOptions {
   alone?: boolean;
   /** Calls back once when the run has ended without waiting for its shards, until the returned function is called. */
   onRunEnd: (runId: string, callback: () => void) => () => void;
+  /** Told how a job has ended, whoever executed it. */
+  onJobEnd?: (runId: string, job: RunnerJob, end: JobEnd) => void;
   /** Epoch milliseconds. */
   now?: () => number;
 }
@@ -154,6 +156,7 @@ export function createShards(options: ShardsOptions): Shards {
       // What the journal cannot take would be executed again anyway.
       if (shard.failure) throw shard.failure.reason;
       const end = await executeJob(runId, request, group, job, slot, place);
+      options.onJobEnd?.(request.runId ?? runId, job, end);
       try {
         await group.journal.end(end);
       } catch (reason) {

@@ -1,13 +1,14 @@
 import { createWorld } from "workflow/runtime";
 import { openDelivery } from "./delivery.ts";
 import { withOwnWorkflows } from "./own-workflows.ts";
+import type { RunObserver } from "./observe-runs.ts";
 import type { RunWatchers } from "./run-watchers.ts";
 import { keepSignals } from "./signals.ts";
 import { createTurns } from "./turns.ts";
 import { aroundCreate, type EngineHandlers, queuePrefixes, type World } from "./engine-world.ts";
 
 /** Who is told of ends of runs, and of starts and ends. */
-type Watchers = Record<"ends" | "news", RunWatchers>;
+type Watchers = Record<"ends" | "news", RunWatchers> & { observer: RunObserver };
 
 /** What the local World offers beyond the World's interface. */
 interface DirectQueue {
@@ -56,12 +57,16 @@ export function createTargetWorld(
  * could show up behind one that a replay has already seen in its place: the replays then disagree, and
  * a step gets the arguments, or the result, of another.
  */
-function observed(world: World, { ends, news }: Watchers): World {
+function observed(world: World, { ends, news, observer }: Watchers): World {
   const turns = createTurns();
-  return aroundCreate(world, async ({ runId, eventType }, create) => {
-    if (!runId) return create();
-    const result = await turns.take(runId, create);
-    if (/^run_(?:completed|failed|cancelled)$/.test(eventType)) ends.notify(runId);
+  return aroundCreate(world, async ({ runId, eventType, eventData }, create) => {
+    const result = await (runId ? turns.take(runId, create) : create());
+    if (eventType === "run_created") observer.started(String(eventData?.["workflowName"]));
+    if (!runId) return result;
+    if (/^run_(?:completed|failed|cancelled)$/.test(eventType)) {
+      ends.notify(runId);
+      observer.ended(runId);
+    }
     if (eventType.startsWith("run_")) news.notify(runId);
     return result;
   });

@@ -1,5 +1,6 @@
 import { setWorld } from "workflow/runtime";
-import { createEmbeddedWorld } from "../world/index.ts";
+import { internalWorkflows } from "../core/run-workflow.ts";
+import { createEmbeddedWorld, type EmbeddedWorld } from "../world/index.ts";
 import type { ResolvedWorld } from "../types/config.ts";
 import { claimStarts, embeddedStarts, type Starts } from "./starts.ts";
 import { createClaims } from "./claims.ts";
@@ -9,6 +10,7 @@ import { ownQueueHandler, ownQueuePrefix } from "./own-workflows.ts";
 import { labelledRuns, runLabels } from "./run-labels.ts";
 import type { FindRuns } from "./run-lists.ts";
 import { scannedRuns } from "./run-scan.ts";
+import type { RunObserver } from "./observe-runs.ts";
 import type { RunWatchers } from "./run-watchers.ts";
 import { stepId } from "./workflows/calls.ts";
 
@@ -19,6 +21,8 @@ export interface InstalledWorld {
   exclusive: boolean;
   starts: Starts;
   findRuns: FindRuns;
+  /** Counts the runs that have not ended and are not only ours, where that takes no time. */
+  openRuns?: () => { queued: number; running: number };
   /** Starts the queue and takes up the runs that a crash left; resolves when both are done. */
   start(): Promise<void>;
   close(): Promise<void>;
@@ -35,6 +39,7 @@ export interface WorldSetup {
   ends: RunWatchers;
   /** Told of starts and ends of runs. */
   news: RunWatchers;
+  observer: RunObserver;
 }
 
 /**
@@ -42,14 +47,14 @@ export interface WorldSetup {
  * public routes can be closed.
  */
 export function installWorld(setup: WorldSetup): InstalledWorld {
-  const { configured, engine, ends, news, dataDir } = setup;
+  const { configured, engine, dataDir } = setup;
   // An empty variable names no World, for the engine and for the build's stand-in too.
   const target =
     process.env.WORKFLOW_TARGET_WORLD ||
     (configured.type === "target" ? configured.name : undefined);
   if (target === undefined) return installEmbedded(setup);
   process.env.WORKFLOW_TARGET_WORLD = target;
-  const { world, start, close } = createTargetWorld(`${dataDir}/world`, engine, { ends, news });
+  const { world, start, close } = createTargetWorld(`${dataDir}/world`, engine, setup);
   setWorld(world);
   return {
     world,
@@ -61,7 +66,8 @@ export function installWorld(setup: WorldSetup): InstalledWorld {
   };
 }
 
-function installEmbedded({ configured, engine, ends, news, dataDir }: WorldSetup): InstalledWorld {
+function installEmbedded(setup: WorldSetup): InstalledWorld {
+  const { configured, engine, ends, news, observer, dataDir } = setup;
   const world = createEmbeddedWorld({
     dataDir: `${dataDir}/store`,
     labels: runLabels,
@@ -78,8 +84,12 @@ function installEmbedded({ configured, engine, ends, news, dataDir }: WorldSetup
     else world.registerHandler(prefix, (req) => entry({ req }), { always: true });
   }
   world.createQueueHandler(ownQueuePrefix as QueuePrefix, ownQueueHandler());
-  world.onRunChange(({ runId, status }) => {
-    if (status !== "running") ends.notify(runId);
+  world.onRunChange(({ runId, status, workflowName }) => {
+    if (status === "running") observer.started(workflowName);
+    else {
+      ends.notify(runId);
+      observer.ended(runId);
+    }
     news.notify(runId);
   });
   setWorld(world);
@@ -88,9 +98,18 @@ function installEmbedded({ configured, engine, ends, news, dataDir }: WorldSetup
     exclusive: true,
     starts: embeddedStarts(world),
     findRuns: labelledRuns(world),
+    openRuns: () => countOpenRuns(world),
     start: world.start,
     close: world.close,
   };
+}
+
+function countOpenRuns(world: EmbeddedWorld): { queued: number; running: number } {
+  const all = world.countOpenRuns();
+  const ours = [...internalWorkflows].map((name) => world.countOpenRuns(name));
+  const less = (status: keyof typeof all): number =>
+    ours.reduce((count, counts) => count - counts[status], all[status]);
+  return { queued: less("pending"), running: less("running") };
 }
 
 type QueuePrefix = Parameters<World["createQueueHandler"]>[0];

@@ -1,5 +1,6 @@
 import type { RunnerEvent, RunnerExecuteReply } from "./runner.ts";
 import type { RunnerJob } from "./run.ts";
+import type { TraceContext } from "./observe.ts";
 import type { Server } from "./server.ts";
 
 /** One attempt of a job. */
@@ -17,6 +18,8 @@ export interface ExecuteRequest {
   timeout: number;
   /** Told of what the job's runners note, as it comes; asks for it where it is there. Must not throw. */
   onEvent?: (event: RunnerEvent) => void;
+  /** The attempt's place in its run's trace, for whoever executes it. */
+  trace?: TraceContext;
 }
 
 /**

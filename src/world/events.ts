@@ -18,7 +18,7 @@ import { type Change, type Fact, hasEnded, type Records } from "./records.ts";
 import { checkNewRunId, isUntracedStart, runChange } from "./runs.ts";
 import { type StepStart, stepChange, trackStarts } from "./steps.ts";
 import type { Store, Wait, Write } from "./store.ts";
-import type { Claim, Event, EventResult, Run, RunChange, Step } from "./types.ts";
+import type { Claim, Event, EventResult, Run, Step } from "./types.ts";
 import { timeOfUlid } from "./ulid.ts";
 import { waitChange } from "./waits.ts";
 
@@ -39,7 +39,7 @@ export interface EventsOptions {
   ulid: () => string;
   maxRetries: (stepName: string) => number | undefined;
   /** Called when a run's start or its end is durable. */
-  changed: (change: RunChange) => void;
+  changed: (run: Run) => void;
   /** Changes that go into the transaction of a run's end. */
   endWrites: (run: Run) => Write[];
 }
@@ -191,7 +191,7 @@ export function createEvents(options: EventsOptions): CreateEvent {
     await (durable ?? told(request));
     // The answer to whoever has started the run goes out before its first replay takes the thread.
     if (handover && durable) await new Promise(setImmediate);
-    if (end || (handover && durable)) options.changed({ runId: id, status: result.run!.status });
+    if (end || (handover && durable)) options.changed(result.run!);
     const event = facts.at(-1) ?? (result.run && lastOf(log, id, request.eventType));
     return {
       ...(event && { event: withoutData(event, params.resolveData) }),

@@ -111,6 +111,7 @@ export type ClaimedStart =
 /** A run that has started or ended. */
 export interface RunChange {
   runId: string;
+  workflowName: string;
   status: Run["status"];
 }
 
@@ -188,5 +189,7 @@ export interface EmbeddedWorld extends World {
   onRunEnd(callback: (end: RunEnd) => void): () => void;
   /** Removes ended runs beyond the retention, with everything of theirs; answers how many. Runs by itself every hour and as runs end. */
   prune(): Promise<number>;
+  /** Counts the runs that have not ended, of a workflow or of all; at most 100,000 of a status. */
+  countOpenRuns(workflowName?: string): { pending: number; running: number };
   stats(): WorldStats;
 }

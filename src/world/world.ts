@@ -22,6 +22,8 @@ import { createUlids } from "./ulid.ts";
 const day = 24 * 60 * 60 * 1000;
 /** The layout of the store; a World refuses one that it does not know. */
 const FORMAT = 1;
+/** How far runs are counted. */
+const MAX_COUNTED = 100_000;
 
 /**
  * The engine's World in one folder, on LMDB.
@@ -74,9 +76,10 @@ export function createEmbeddedWorld(options: EmbeddedWorldOptions): EmbeddedWorl
     ulid,
     maxRetries: options.maxRetries ?? registeredMaxRetries,
     endWrites: streams.endWrites,
-    changed(change) {
+    changed({ runId, status, workflowName }) {
+      const change = { runId, status, workflowName };
       if (hasEnded(change)) {
-        streams.closeAfterEnd(change.runId);
+        streams.closeAfterEnd(runId);
         retention.ended();
       }
       for (const listener of listeners) listener(change);
@@ -125,9 +128,21 @@ export function createEmbeddedWorld(options: EmbeddedWorldOptions): EmbeddedWorl
     onRunChange,
     onRunEnd: (callback) => onRunChange((change) => hasEnded(change) && callback(change as RunEnd)),
     prune: retention.prune,
+    countOpenRuns: (workflowName) => ({
+      pending: countRuns(store, "pending", workflowName),
+      running: countRuns(store, "running", workflowName),
+    }),
     stats: () => ({ endedRuns: retention.count(), ...queue.counts() }),
   };
   return world;
+}
+
+/** Runs of a status, as far as they can be counted without holding anybody up. */
+function countRuns(store: Store, status: string, workflowName: string | undefined): number {
+  const prefix = keys.runList({ status, ...(workflowName !== undefined && { workflowName }) });
+  let count = 0;
+  for (const _ of store.range({ prefix })) if (++count === MAX_COUNTED) break;
+  return count;
 }
 
 /** How often the engine retries a step that is registered in this process. */

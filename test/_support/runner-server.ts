@@ -1,4 +1,9 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type ServerResponse,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 
 /** An execute request as a runner server saw it. */
@@ -6,6 +11,7 @@ export interface Received {
   body: { url?: string; runners: unknown[]; runId?: string; region?: string };
   key: string | undefined;
   attempt: string | undefined;
+  headers: IncomingHttpHeaders;
 }
 
 /** A scripted runner server on loopback that remembers what it was sent. */
@@ -32,6 +38,7 @@ export async function startRunnerServer(
         body: (body as { json: Received["body"] }).json,
         key: request.headers["idempotency-key"] as string | undefined,
         attempt: request.headers["x-attempt"] as string | undefined,
+        headers: request.headers,
       };
       executes.push(received);
       await reply(received, response);

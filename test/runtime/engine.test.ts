@@ -41,6 +41,7 @@ describe.each(worlds)("on %s", (_name, configured) => {
       engine: { flow: idle, step: idle },
       ends,
       news: createRunWatchers(),
+      observer: { started: () => undefined, ended: () => undefined },
     });
     world = installed.world;
     engine = createEngine(installed.starts, ends, closing.signal);

@@ -51,6 +51,7 @@ describe.each(worlds)("on %s", (_name, configured) => {
       engine: { flow: idle, step: idle },
       ends: createRunWatchers(),
       news: createRunWatchers(),
+      observer: { started: () => undefined, ended: () => undefined },
     });
     // Nothing is delivered, also not to the workflow of ours: what becomes of a run is the test's to say.
     setWorld({ ...installed.world, queue: async () => ({ messageId: null }) });

@@ -6,6 +6,12 @@ import { createRunWatchers } from "../../src/runtime/run-watchers.ts";
 import type { World } from "../../src/runtime/engine-world.ts";
 import { installWorld } from "../../src/runtime/world.ts";
 
+const told: string[] = [];
+const observer = {
+  started: (workflowId: string) => void told.push(`${workflowId} started`),
+  ended: (id: string) => void told.push(`${id} ended`),
+};
+
 let dir: string;
 let world: World;
 const ends = createRunWatchers();
@@ -16,7 +22,14 @@ beforeAll(async () => {
   const unused = async (): Promise<Response> => new Response();
   const engine = { flow: unused, step: unused };
   const configured = { type: "target" as const, name: "local" };
-  world = installWorld({ dataDir: dir, configured, engine, ends, news: createRunWatchers() }).world;
+  world = installWorld({
+    dataDir: dir,
+    configured,
+    engine,
+    ends,
+    news: createRunWatchers(),
+    observer,
+  }).world;
   const { run } = await world.events.create(null, {
     eventType: "run_created",
     eventData: { deploymentId: "d", workflowName: "w", input: [] },
@@ -66,12 +79,13 @@ test("an event that is refused does not hold up the next", async () => {
   await expect(next).resolves.toBeDefined();
 });
 
-test("who waits for a run's end is told of it", async () => {
-  let told = 0;
-  const stop = ends.subscribe(runId, () => told++);
+test("who waits for a run's end is told of it, and who watches runs of its start too", async () => {
+  let woken = 0;
+  const stop = ends.subscribe(runId, () => woken++);
   await world.events.create(runId, { eventType: "run_cancelled" });
-  expect(told).toBe(1);
+  expect(woken).toBe(1);
+  expect(told).toEqual(["w started", `${runId} ended`]);
   stop();
   ends.notify(runId);
-  expect(told).toBe(1);
+  expect(woken).toBe(1);
 });

@@ -2,13 +2,16 @@ import { hasEnded } from "../../core/run-state.ts";
 import type { H3Event } from "h3";
 import { canonicalJson } from "../../core/body.ts";
 import { assertRunId, jobsToRerun, planJobs, runInput, runModeOf } from "../../core/run-plan.ts";
+import { runWorkflow } from "../../core/run-workflow.ts";
 import type { RunAbout } from "../../types/engine.ts";
 import type { Manifest } from "../../types/manifest.ts";
 import type { PlannedJob, RunMode, RunPlan, RunRequest, RunStateName } from "../../types/run.ts";
+import type { Callback } from "../../types/service.ts";
 import type { ApiOptions } from "../app.ts";
 import { HttpProblem } from "../errors.ts";
 import { jsonResponse, readJsonObject } from "../json.ts";
 import { idempotencyKey, isRunId, waitSeconds } from "../parameters.ts";
+import { logStarted, type RequestScope, scopeOf } from "../request-scope.ts";
 import { parseRunRequest } from "../run-request.ts";
 import { actorOf } from "../service-request.ts";
 import { badField } from "../start-request.ts";
@@ -36,6 +39,7 @@ export async function submitRun(
     mode: url.searchParams.get("mode"),
     plan,
     about: { ...(owner !== undefined && { owner }) },
+    scope: scopeOf(req),
   });
   if ("plan" in answer) return jsonResponse(answer);
   return jsonResponse(answer, { headers: { location: `${base}/${answer.runId}` } });
@@ -50,6 +54,10 @@ export interface Submission {
   /** Whether the path asks for a plan. */
   plan: boolean;
   about: RunAbout;
+  /** The request's, whose trace the run is a part of. */
+  scope: RequestScope | undefined;
+  /** Where the run's end is told. */
+  callback?: Callback;
 }
 
 /** Starts a run over regions, or plans it where the path, the query or the body says so. */
@@ -57,7 +65,7 @@ export async function submitBody(
   body: Record<string, unknown>,
   { workflows }: Manifest,
   options: ApiOptions,
-  { key, mode: queryMode, plan, about }: Submission,
+  { key, mode: queryMode, plan, about, callback, scope }: Submission,
 ): Promise<RunPlan | { runId: string }> {
   const { runs } = options;
   const { request, planning } = parseRunRequest(body, queryMode, plan);
@@ -71,14 +79,17 @@ export async function submitBody(
   const { jobs, mode } = await planOf(request, options);
   const input = runInput(request, mode, jobs, { now: Date.now() });
   if (planning) return runs.plan(input);
+  const more = [about.metadata, callback && { callback: callback.url }].filter(Boolean);
   const outcome = await runs.submit(input, {
     ...about,
-    fingerprint: canonicalJson(about.metadata ? [request, about.metadata] : request),
+    ...scope?.trace,
+    fingerprint: canonicalJson(more.length > 0 ? [request, ...more] : request),
     ...(runId !== undefined && { runId }),
     ...(tags && { tags: [...new Set(tags)] }),
     ...(key !== undefined && { idempotencyKey: key }),
   });
   if (outcome.kind === "conflict") throw usedBefore(outcome.field, key, runId);
+  if (outcome.kind === "started") logStarted(scope, runWorkflow.name, outcome.runId);
   return { runId: outcome.runId };
 }
 

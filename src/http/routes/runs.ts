@@ -7,6 +7,7 @@ import { errorResponse, HttpProblem } from "../errors.ts";
 import { streamEvents } from "../events.ts";
 import { jsonResponse, readJsonObject } from "../json.ts";
 import { idempotencyKey, isGet, isRunId } from "../parameters.ts";
+import { scopeOf } from "../request-scope.ts";
 import { parseRunFilter } from "../run-request.ts";
 import { actorOf, parseCheckpoint, parseTags, takeExtras } from "../service-request.ts";
 import { toServiceRun, toServiceStatus } from "../service-run.ts";
@@ -121,6 +122,8 @@ async function createRun(event: H3Event, base: string, options: ApiOptions): Pro
     key: idempotencyKey(headers),
     mode: event.url.searchParams.get("mode"),
     about: { ...(owner !== undefined && { owner }), ...(metadata && { metadata }) },
+    scope: scopeOf(event.req),
+    ...(callback && { callback }),
   };
   const manifest = withRun(await options.manifest());
   const answer =
@@ -170,7 +173,7 @@ async function startOther(
   { tags, ...body }: Record<string, unknown>,
   manifest: Manifest,
   options: ApiOptions,
-  { key, mode, about }: Omit<Submission, "plan">,
+  { key, mode, about, callback, scope }: Omit<Submission, "plan">,
 ): Promise<{ runId: string }> {
   const entry = manifest.workflows.find(({ name }) => name === workflow);
   if (!entry) throw unknownWorkflow(workflow, manifest);
@@ -178,6 +181,11 @@ async function startOther(
     throw badField("mode", `cannot stand beside workflow "${workflow}": only "run" has modes`);
   }
   const named = tags === undefined ? about : { ...about, tags: parseTags(tags) };
-  const runId = await startWorkflow(entry, body, manifest, options, { key, about: named });
+  const runId = await startWorkflow(entry, body, manifest, options, {
+    key,
+    about: named,
+    scope,
+    ...(callback && { callback }),
+  });
   return { runId };
 }

@@ -9,6 +9,7 @@ import type { ApiOptions } from "../app.ts";
 import { HttpProblem } from "../errors.ts";
 import { jsonResponse, readJsonObject } from "../json.ts";
 import { idempotencyKey, isRunId, waitSeconds } from "../parameters.ts";
+import { logStarted, scopeOf } from "../request-scope.ts";
 import { runRequestSchema } from "../schemas.ts";
 import { actorOf } from "../service-request.ts";
 import { argumentsOf } from "../start-request.ts";
@@ -95,6 +96,7 @@ async function start(
   const runId = await startWorkflow(entry, await readJsonObject(req), manifest, options, {
     key: idempotencyKey(req.headers),
     about: { ...(owner !== undefined && { owner }) },
+    scope: scopeOf(req),
   });
   return jsonResponse(
     { runId, orchestrator: entry.name, status: "started" },
@@ -108,7 +110,7 @@ export async function startWorkflow(
   body: Record<string, unknown>,
   { inputs }: Manifest,
   { engine, injected }: ApiOptions,
-  { key, about }: Pick<Submission, "about" | "key">,
+  { key, about, callback, scope }: Pick<Submission, "about" | "callback" | "key" | "scope">,
 ): Promise<string> {
   if (!entry.workflowId) {
     throw new HttpProblem(
@@ -116,13 +118,13 @@ export async function startWorkflow(
       `"${entry.name}" cannot be started: the engine has not compiled it. In dev, try again in a second; else put 'use workflow' on a line of its own in ${entry.file}:${entry.line}.`,
     );
   }
-  const { owner: _, ...said } = about;
+  const { owner: _, ...said } = { ...about, ...(callback && { callback: callback.url }) };
   const more = Object.keys(said).length > 0 ? [said] : [];
   const args = await argumentsOf(body, entry, schemaOf(inputs, entry), injected);
   const outcome = await engine.start({
     workflowId: entry.workflowId,
     args,
-    about,
+    about: { ...about, ...scope?.trace },
     ...(key !== undefined && {
       idempotency: { key, fingerprint: canonicalJson([entry.name, body, ...more]) },
     }),
@@ -133,6 +135,7 @@ export async function startWorkflow(
       `Idempotency-Key "${key}" was used before with another workflow or body`,
     );
   }
+  if (outcome.kind === "started") logStarted(scope, entry.name, outcome.runId);
   return outcome.runId;
 }
 

@@ -4,6 +4,7 @@ import type { Dispatcher } from "../../core/dispatch.ts";
 import { isOrchestratorError, OrchestratorError } from "../../core/errors.ts";
 import { parseJob } from "../../core/job.ts";
 import type { ShardRequest } from "../../types/shard.ts";
+import type { ServerCallbacks } from "../callbacks.ts";
 import type { Checkpoints } from "../checkpoints.ts";
 import type { InFlight } from "../in-flight.ts";
 import type { OpenJobEvents } from "../job-events.ts";
@@ -22,6 +23,7 @@ export interface StepParts {
   /** Executes shards of no run, as a step of the user's or other code may ask for. */
   looseShards: Shards;
   checkpoints: Pick<Checkpoints, "add" | "find">;
+  callbacks: Pick<ServerCallbacks, "deliver" | "read">;
   /** Where what the runners of a run's job tell goes. */
   jobEvents: OpenJobEvents;
 }
@@ -39,7 +41,7 @@ export function installSteps(parts: StepParts): void {
 }
 
 function createSteps(parts: StepParts): StepImplementations {
-  const { dispatcher, inFlight, shards, looseShards, checkpoints, jobEvents } = parts;
+  const { dispatcher, inFlight, shards, looseShards, checkpoints, callbacks, jobEvents } = parts;
   return {
     findAvailableServers: (registry, region) =>
       enveloped(async () => {
@@ -96,6 +98,12 @@ function createSteps(parts: StepParts): StepImplementations {
       if (!execution) return { ok: false, error: noRun("awaitCheckpoint").toJSON() };
       return { ok: true, value: await checkpoints.find(runId, type, ordinal) };
     },
+    // And these with a World out of reach; what a receiver does is no failure of the step.
+    readCallback: async (runId) => ({ ok: true, value: await callbacks.read(runId) }),
+    deliverCallback: async (message, attempt) => ({
+      ok: true,
+      value: await callbacks.deliver(caller().runId, message, attempt),
+    }),
   };
 }
 
