@@ -53,7 +53,8 @@ export function isForOperators(
   { method, url }: Pick<Request, "method" | "url">,
   mount: Pick<OpsRouteOptions, "route" | "service">,
 ): boolean {
-  if (method !== "GET" && method !== "HEAD") return false;
+  // An address that cannot be read is refused by the API.
+  if (!isGet(method) || !URL.canParse(url)) return false;
   const { pathname } = new URL(url);
   return bases(mount).some((base) => [`${base}/health`, `${base}/ready`].includes(pathname));
 }
