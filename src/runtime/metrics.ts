@@ -41,6 +41,18 @@ const circuits = ["closed", "half-open", "open"] as const;
 /** How long servers may take to be listed while the metrics are asked for. */
 const LIST_MS = 1000;
 
+// The process's own, and so are they: what they are measured with, prom-client never lets go of.
+let ofProcess: Registry | undefined;
+
+/** The metrics of the process. */
+function processRegistry(): Registry {
+  if (ofProcess) return ofProcess;
+  ofProcess = new Registry();
+  collectDefaultMetrics({ register: ofProcess });
+  for (const name of misnamed) ofProcess.removeSingleMetric(name);
+  return ofProcess;
+}
+
 /** Metrics that nobody else's registry has, so that two servers of one process do not clash. */
 export function createMetrics(): Metrics {
   const registry = new Registry();
@@ -104,6 +116,7 @@ export function createMetrics(): Metrics {
     registers,
   });
 
+  let told = [registry];
   let list: MetricSources["servers"] = async () => [];
 
   /** Brings what is told of servers up to date; of one that is gone, its circuit is told no more. */
@@ -119,8 +132,7 @@ export function createMetrics(): Metrics {
   }
 
   function start({ waiting, servers, openRuns }: MetricSources): void {
-    collectDefaultMetrics({ register: registry });
-    for (const name of misnamed) registry.removeSingleMetric(name);
+    told = [registry, processRegistry()];
     gauge("orchestrator_jobs_waiting", "Jobs that wait for a server.", (self) =>
       self.set(waiting().jobs),
     );
@@ -175,7 +187,8 @@ export function createMetrics(): Metrics {
     eventStreams: { inc: () => eventStreams.inc(), dec: () => eventStreams.dec() },
     async text() {
       await lookAtServers();
-      return { contentType: registry.contentType, text: await registry.metrics() };
+      const texts = await Promise.all(told.map((one) => one.metrics()));
+      return { contentType: registry.contentType, text: texts.join("\n") };
     },
   };
 }

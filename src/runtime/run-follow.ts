@@ -34,15 +34,16 @@ export async function* followRun(
 ): AsyncGenerator<RunEvent> {
   const news = listen(parts.news, runId, options.signal);
   try {
-    const begin = options.after ?? (await skipped(parts, runId, options.replay));
+    const begin = options.after ?? (await skipped(parts, runId, options));
     const reader = createReader(parts, { runId, id }, begin);
     let told: RunStateName | undefined;
     while (!options.signal.aborted) {
       news.reset();
       // The state first: once it says that the run has ended, the journal is complete.
       const state = await parts.stateOf(runId);
-      yield* reader.events();
-      if (state === undefined) return;
+      yield* reader.events(options.signal);
+      // Of what was left out then, no status may say that it was all there was.
+      if (state === undefined || options.signal.aborted) return;
       const ended = hasEnded(state);
       if (ended) yield* unjournalled(parts, { runId, id }, reader.fold);
       if (state !== told) yield { event: "status", data: { runId: id, state } };
@@ -59,10 +60,15 @@ export async function* followRun(
 type Begin = string | { checkpoints: number; logs: number };
 
 /** How many checkpoints and log lines come before the latest ones. */
-async function skipped(parts: FollowParts, runId: string, replay: number): Promise<Begin> {
+async function skipped(
+  parts: FollowParts,
+  runId: string,
+  { replay, signal }: FollowOptions,
+): Promise<Begin> {
   const count = { checkpoint: 0, log: 0, job: 0 };
   const fold = createEventFold(runId);
   for await (const { entries } of parts.journals.pages(runId, undefined, CHUNKS)) {
+    if (signal.aborted) break;
     for (const entry of entries) {
       const event = fold.next(entry);
       if (event) count[event.event]++;
@@ -82,7 +88,7 @@ function createReader(
   parts: FollowParts,
   { runId, id }: { runId: string; id: string },
   begin: Begin,
-): { fold: EventFold; events: () => AsyncGenerator<RunEvent> } {
+): { fold: EventFold; events: (signal: AbortSignal) => AsyncGenerator<RunEvent> } {
   const after = typeof begin === "string" ? begin : "";
   const left = typeof begin === "string" ? { checkpoints: 0, logs: 0 } : { ...begin };
   const told = new Set<string>();
@@ -107,10 +113,12 @@ function createReader(
     get fold() {
       return fold;
     },
-    async *events() {
+    async *events(signal) {
       for await (const page of parts.journals.pages(runId, cursor, CHUNKS)) {
         if (page.anew) fold = createEventFold(id);
         for (const entry of page.entries) {
+          // Whoever has gone would take all that is left, and at once.
+          if (signal.aborted) return;
           const event = fold.next(entry);
           if (event && wanted(event)) yield event;
         }

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { createDispatcher } from "../../src/core/dispatch.ts";
 import { OrchestratorError } from "../../src/core/errors.ts";
 import { createLeases } from "../../src/core/leases.ts";
@@ -221,6 +221,15 @@ test("two servers of one process have metrics of their own, which promtool finds
   expect((await other.scrape()).get("orchestrator_jobs_total")!.samples).toEqual([]);
   expect(lintMetrics(text)).toEqual([]);
   expect(promtool(text) ?? "").toBe("");
+});
+
+test("what the process's own metrics are measured with is there once, however often a server starts", async () => {
+  await setup([server("a", "eu")], async () => undefined);
+  const observe = vi.spyOn(PerformanceObserver.prototype, "observe");
+  onTestFinished(() => observe.mockRestore());
+  const { scrape } = await setup([server("b", "eu")], async () => undefined);
+  expect(observe).not.toHaveBeenCalled();
+  expect((await scrape()).has("nodejs_gc_duration_seconds")).toBe(true);
 });
 
 test("a registry that is out of reach leaves out its servers, and nothing else", async () => {
