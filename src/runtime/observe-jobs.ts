@@ -4,6 +4,7 @@ import { isOrchestratorError } from "../core/errors.ts";
 import { failedEnd, type JobEnd } from "../core/job-ends.ts";
 import type { Log, Span, TraceContext, Tracing } from "../types/observe.ts";
 import type { JobResult, RunnerJob, RunStateName } from "../types/run.ts";
+import { isHandedBack } from "./in-flight.ts";
 import { otherLabel } from "./labels.ts";
 import type { Metrics } from "./metrics.ts";
 import type { JobRunner } from "./shards.ts";
@@ -192,7 +193,11 @@ export function observeJobs(options: ObserveJobsOptions): JobObserver {
           ended(context.runId, job, { ...base, type: "job.completed", at: now(), result });
           return result;
         } catch (error) {
-          ended(context.runId, job, failedEnd(context.jobId, error, now(), now() - startedAt));
+          const { runId, jobId, signal } = context;
+          const end = failedEnd(jobId, error, now(), now() - startedAt);
+          // The signal is the run's end, unless the job goes on at the next start.
+          if (!signal?.aborted) ended(runId, job, end);
+          else if (!isHandedBack(signal)) ended(runId, job, { ...end, type: "job.cancelled" });
           throw error;
         }
       },

@@ -283,3 +283,23 @@ test("a step of a workflow journals what the runners of its job tell, until its 
   await step(undefined, "j");
   expect(written).toEqual([runId, runId, runId]);
 });
+
+test("a step that comes while the process drains watches nothing", async () => {
+  const { runId, journals } = await run();
+  const inFlight = createInFlight();
+  let watching = 0;
+  installSteps({
+    dispatcher: dispatcherOf("http://127.0.0.1:9"),
+    inFlight,
+    onRunEnd: () => {
+      watching++;
+      return () => void watching--;
+    },
+    jobEvents: createJobEvents(journals, () => () => undefined),
+  } as never);
+  onTestFinished(() => provideSteps(undefined));
+  await inFlight.drain(0);
+  void step(runId, "j");
+  await new Promise(setImmediate);
+  expect(watching).toBe(0);
+});

@@ -205,6 +205,33 @@ test("a job of no shard is counted too", async () => {
   expect([count("completed"), count("failed")]).toEqual([1, 1]);
 });
 
+test("a job of no shard that its run's end cuts off is cancelled; one that is handed back has not ended", async () => {
+  const { jobs, dispatcher, scrape } = await setup(
+    [server("a", "eu")],
+    ({ signal }) =>
+      new Promise((_, reject) => signal!.addEventListener("abort", () => reject(signal!.reason))),
+  );
+  const alone = jobs.alone(dispatcher);
+  const inFlight = createInFlight();
+  const executing = ["cancelled", "handed back"].map((jobId) => {
+    const runEnd = new AbortController();
+    const job = { runners: ["a"], region: "eu" };
+    const ended = inFlight.run(runEnd.signal, (place) =>
+      alone.execute({ id: "a" }, job, { runId: "direct_1", jobId, ...place }),
+    );
+    return { runEnd, ended };
+  });
+  const attempts = async () =>
+    valueOf(await scrape(), "orchestrator_jobs_in_flight", { server: "a" });
+  await until(async () => (await attempts()) === 2);
+  executing[0]!.runEnd.abort(new Error("the run has ended"));
+  await expect(executing[0]!.ended).rejects.toThrow("the run has ended");
+  await inFlight.drain(0);
+  await until(async () => (await attempts()) === 0);
+  const { samples } = (await scrape()).get("orchestrator_jobs_total")!;
+  expect(samples.map(({ labels, value }) => [labels["state"], value])).toEqual([["cancelled", 1]]);
+});
+
 test("two servers of one process have metrics of their own, which promtool finds nothing wrong with", async () => {
   const one = await setup([server("a", "eu")], async () => undefined);
   const other = await setup([server("b", "us")], async () => undefined);

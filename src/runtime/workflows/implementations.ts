@@ -69,8 +69,8 @@ function createSteps(parts: StepParts): StepImplementations {
         const events = execution && jobEvents(runId, jobId);
         const context = { runId, jobId, ...(events && { onEvent: events.onEvent }) };
         const ended = new AbortController();
-        const off = execution && parts.onRunEnd(runId, () => ended.abort(runEnded()));
         return inFlight.run(ended.signal, async (place) => {
+          const off = execution && parts.onRunEnd(runId, () => ended.abort(runEnded()));
           try {
             return await dispatcher.execute(server, job, { ...context, ...place });
           } finally {
