@@ -80,12 +80,15 @@ export function createCallbackTargets(
     },
     lookup(given) {
       const permissions = permissionsOf(new URL(given));
-      return (name, { family, hints }, callback) => {
+      return (name, { all, family, hints }, callback) => {
         const options = { all: true, ...(family && { family }), ...(hints && { hints }) } as const;
         resolve(name, options, (error, addresses) => {
           if (error) return callback(error, []);
           const allowed = addresses.filter(({ address }) => isAllowed(address, permissions));
-          if (allowed.length > 0) return callback(null, allowed);
+          const [first] = allowed;
+          // Where the app has Node try one address alone, it takes no list.
+          if (first)
+            return all ? callback(null, allowed) : callback(null, first.address, first.family);
           callback(new Error(`leads to no address that is allowed: ${where} lists none`), []);
         });
       };

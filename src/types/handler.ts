@@ -59,8 +59,8 @@ export interface OrchestratorHandlerOptions {
   /** Pages of which other sites may use the API. Without it `CORS_ORIGINS` is read at start. */
   cors?: CorsConfig;
   /**
-   * How many requests a caller may send; `false` is without limit. Without it there is a limit where
-   * `RATE_LIMIT_MAX` or `RATE_LIMIT_WINDOW_MS` is set.
+   * How many requests a caller may send; `false` is without limit. Without it there is a limit with
+   * `service`, and where `RATE_LIMIT_MAX` or `RATE_LIMIT_WINDOW_MS` is set.
    */
   rateLimit?: RateLimitConfig | false;
   /**

@@ -32,12 +32,25 @@ async function connectable(
     );
   const targets = createCallbackTargets(allow ? { allow } : {}, {}, resolve);
   return new Promise((settle) => {
-    targets.lookup(url)("name", {}, (error, found) => {
+    targets.lookup(url)("name", { all: true }, (error, found) => {
       if (error) expect(error.message).toMatch(/^leads to no address that is allowed/);
       settle((found as { address: string }[]).map(({ address }) => address));
     });
   });
 }
+
+test("who connects to one address alone is told the first that is allowed", async () => {
+  const resolve: ResolveName = (_name, _options, callback) =>
+    callback(null, [
+      { address: "10.0.0.1", family: 4 },
+      { address: "2606:4700:4700::1111", family: 6 },
+    ]);
+  const lookup = createCallbackTargets({}, {}, resolve).lookup("https://hooks.example.com");
+  const found = await new Promise((settle) => {
+    lookup("hooks.example.com", {}, (...answer) => settle(answer));
+  });
+  expect(found).toEqual([null, "2606:4700:4700::1111", 6]);
+});
 
 describe("without a list", () => {
   const targets = createCallbackTargets({}, {});
