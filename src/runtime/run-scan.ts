@@ -8,15 +8,19 @@ import {
   type World,
 } from "./engine-world.ts";
 import { stateOf } from "./run-info.ts";
-import type { FindRequest, FindRuns } from "./run-lists.ts";
+import type { FindRequest, FindRuns, FoundRuns } from "./run-lists.ts";
 import { aboutOf } from "./starts.ts";
 
 /** Runs that one search looks at, at most; where it stops there, the cursor goes on. */
 const MAX_LOOKED_AT = 10_000;
+/** Records that are asked for at a time, where few match. */
+const PAGE = 100;
 /** How far a World's order, which may be that of the runs' ids, is from that of their creation. */
 const DISORDER_MS = 60_000;
 /** States of our own runs that are remembered; an ended run's state never changes. */
 const MAX_STATES = 10_000;
+
+type Found = FoundRuns["found"];
 
 /** Finds runs in any World, by going through those of the workflow and status. */
 export function scannedRuns(world: () => World): FindRuns {
@@ -33,35 +37,54 @@ export function scannedRuns(world: () => World): FindRuns {
     return state;
   }
 
-  return async (request) => {
-    const { workflowName, state, since = 0, limit } = request;
-    const found: { run: StoredRun; state: RunStateName }[] = [];
-    let next = request.cursor;
-    for (let looked = 0; looked < MAX_LOOKED_AT;) {
+  async function matching(runs: readonly StoredRun[], request: FindRequest): Promise<Found> {
+    const found: Found = [];
+    for (const run of runs) {
+      if (!matches(run, request)) continue;
+      const state = await currentState(run);
+      if (request.state === undefined || request.state === state) found.push({ run, state });
+    }
+    return found;
+  }
+
+  /** The next of the runs, at most as many as are wanted, out of a page of at most so many records. */
+  async function turn(
+    request: FindRequest,
+    cursor: string | undefined,
+    { size, wanted }: { size: number; wanted: number },
+  ) {
+    const { workflowName, state } = request;
+    for (let limit = size; ;) {
       const page = await world().runs.list({
         ...(workflowName !== undefined && { workflowName }),
         ...(state !== undefined && hasStatus(state) && { status: statusOfState[state] }),
         resolveData: "none",
-        // No more than are wanted, so that the World's cursor never passes over one.
-        pagination: {
-          limit: limit - found.length,
-          sortOrder: "desc",
-          ...(next && { cursor: next }),
-        },
+        pagination: { limit, sortOrder: "desc", ...(cursor && { cursor }) },
       });
-      looked += page.data.length;
-      next = page.hasMore ? (page.cursor ?? undefined) : undefined;
-      for (const run of page.data as StoredRun[]) {
-        if (!matches(run, request)) continue;
-        const current = await currentState(run);
-        if (state === undefined || current === state) found.push({ run, state: current });
-      }
-      if (page.data.some(({ createdAt }) => createdAt.getTime() < since - DISORDER_MS)) {
-        next = undefined;
-      }
-      if (!next || found.length >= limit) break;
+      const runs = page.data as StoredRun[];
+      const found = await matching(runs, request);
+      if (found.length <= wanted) return { page, runs, found };
+      // A World's cursors are its own: the one behind the last that is wanted comes of a page that ends with it.
+      limit = runs.indexOf(found[wanted - 1]!.run) + 1;
     }
-    return { found, ...(next !== undefined && { cursor: next }) };
+  }
+
+  return async (request) => {
+    const { since = 0, limit } = request;
+    const all: Found = [];
+    let next = request.cursor;
+    let looked = 0;
+    do {
+      // Where the first page has too few, few of the others match.
+      const size = looked === 0 ? limit : Math.max(limit, PAGE);
+      const wanted = limit - all.length;
+      const { page, runs, found } = await turn(request, next, { size, wanted });
+      looked += runs.length;
+      all.push(...found);
+      const passed = runs.some(({ createdAt }) => createdAt.getTime() < since - DISORDER_MS);
+      next = page.hasMore && !passed ? (page.cursor ?? undefined) : undefined;
+    } while (next && all.length < limit && looked < MAX_LOOKED_AT);
+    return { found: all, ...(next !== undefined && { cursor: next }) };
   };
 }
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setWorld } from "workflow/runtime";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { callbackWorkflowId, runWorkflow } from "../../src/core/run-workflow.ts";
 import type { World } from "../../src/runtime/engine-world.ts";
 import { createJournals } from "../../src/runtime/journal.ts";
@@ -228,6 +228,14 @@ describe.each(worlds)("on %s", (_name, configured) => {
     }
     expect((await allOf({ owner: "a" })).map(({ runId }) => runId)).toEqual([runId]);
     for (const tag of ["b", "A", "", "x".repeat(99)]) expect(await allOf({ tag })).toEqual([]);
+  });
+
+  test("what is not there is looked for by the page, however short that of the caller is", async () => {
+    for (let index = 0; index < 40; index++) await start({ tags: [index % 13 ? "many" : "few"] });
+    const asked = vi.spyOn(installed.world.runs, "list");
+    expect(await allOf({ tag: "none", limit: 1 })).toEqual([]);
+    expect(asked.mock.calls.length).toBeLessThanOrEqual(2);
+    expect(await allOf({ tag: "few", limit: 1 })).toHaveLength(4);
   });
 
   test("a cursor that no list answered with does no harm", async () => {
