@@ -65,3 +65,53 @@ export function jsonResponse(value: unknown, init: ResponseInit = {}): Response 
   headers.set("content-type", "application/json");
   return new Response(text ?? "null", { ...init, headers });
 }
+
+/** Characters of a list that are in memory at a time, unless a single item has more. */
+const PART = 64 * 1024;
+
+/**
+ * A JSON answer with a list at its end, whose items are read as the answer is. What goes wrong before the first
+ * part is there is thrown.
+ */
+export async function jsonListResponse(
+  head: Record<string, unknown>,
+  name: string,
+  items: AsyncIterable<unknown>,
+): Promise<Response> {
+  const iterator = items[Symbol.asyncIterator]();
+  let text = JSON.stringify({ ...head, [name]: [] }).slice(0, -"]}".length);
+  let separator = "";
+  let ended = false;
+
+  async function part(): Promise<string> {
+    while (!ended && text.length < PART) {
+      const { done, value } = await iterator.next();
+      ended = done === true;
+      text += ended ? "]}" : separator + JSON.stringify(value);
+      separator = ",";
+    }
+    const ready = text;
+    text = "";
+    return ready;
+  }
+
+  const first = await part();
+  const headers = { "content-type": "application/json" };
+  if (ended) return new Response(first, { headers });
+  const encoder = new TextEncoder();
+  const begin = encoder.encode(first);
+  const body = new ReadableStream<Uint8Array>(
+    {
+      start: (controller) => controller.enqueue(begin),
+      async pull(controller) {
+        controller.enqueue(encoder.encode(await part()));
+        if (ended) controller.close();
+      },
+      async cancel() {
+        await iterator.return?.();
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  return new Response(body, { headers });
+}

@@ -12,11 +12,11 @@ export interface Checkpoints {
   /** The same, and wakes its workflow where that waits for it. */
   add(runId: string, checkpoint: { id: string; type: string; data?: unknown }): Promise<void>;
   /**
-   * All of a run, ascending.
+   * All of a run, ascending, read as they are asked for.
    *
    * @param id the id that they name, which may be the caller's own
    */
-  list(runId: string, id?: string): Promise<Checkpoint[]>;
+  all(runId: string, id?: string): AsyncIterable<Checkpoint>;
   /** The n-th one of a type. */
   find(runId: string, type: string, ordinal: number): Promise<Checkpoint | undefined>;
   /** Wakes the run's workflow where it waits for a checkpoint of this type that is stored. */
@@ -27,25 +27,22 @@ export interface Checkpoints {
 
 /** Checkpoints in the runs' journals; who waits for one does so by a hook of the engine's. */
 export function createCheckpoints(world: () => World, journals: Journals): Checkpoints {
-  async function list(runId: string, id = runId): Promise<Checkpoint[]> {
-    let fold = createEventFold(id);
-    let found: Checkpoint[] = [];
-    for await (const { entries, anew } of journals.pages(runId)) {
-      if (anew) {
-        fold = createEventFold(id);
-        found = [];
-      }
+  async function* all(runId: string, id = runId): AsyncGenerator<Checkpoint> {
+    const fold = createEventFold(id);
+    for await (const { entries } of journals.pages(runId)) {
       for (const entry of entries) {
         const event = fold.next(entry);
-        if (event?.event === "checkpoint") found.push(event.data);
+        if (event?.event === "checkpoint") yield event.data;
       }
     }
-    return found;
   }
 
   async function find(runId: string, type: string, ordinal: number) {
-    const all = await list(runId);
-    return all.filter((checkpoint) => checkpoint.type === type)[ordinal - 1];
+    let left = ordinal;
+    for await (const checkpoint of all(runId)) {
+      if (checkpoint.type === type && --left === 0) return checkpoint;
+    }
+    return undefined;
   }
 
   /** Gives the waiting what there is for them; of one type, or of all. */
@@ -72,7 +69,7 @@ export function createCheckpoints(world: () => World, journals: Journals): Check
       await store(runId, checkpoint);
       await wake(runId, checkpoint.type);
     },
-    list,
+    all,
     find,
     wake,
     recover: (hooks) => resumeAll(hooks),

@@ -24,7 +24,7 @@ export interface WorkflowRunsOptions {
   journals: Journals;
   /** Told of a run's start and end, and of what is new in its journal. */
   news: RunWatchers;
-  checkpoints: Pick<Checkpoints, "list" | "store" | "wake">;
+  checkpoints: Pick<Checkpoints, "all" | "store" | "wake">;
   /** Runs of the workflow `run`. */
   regional: Pick<RunService, "results">;
   /** Whether no other process writes to the World. */
@@ -92,7 +92,7 @@ export function createWorkflowRuns(options: WorkflowRunsOptions): WorkflowRuns {
     },
     async checkpoints(id) {
       const run = await find(id);
-      return run && checkpoints.list(run.runId, (await infoOf(run)).runId);
+      return run && checkpoints.all(run.runId, (await infoOf(run)).runId);
     },
     async follow(id, request) {
       const run = await find(id);

@@ -126,8 +126,8 @@ export interface WorkflowRuns {
     id: string,
     checkpoint: { type: string; data?: unknown },
   ): Promise<CheckpointOutcome | undefined>;
-  /** All of the run's checkpoints, ascending. */
-  checkpoints(id: string): Promise<Checkpoint[] | undefined>;
+  /** All of the run's checkpoints, ascending, read as they are asked for. */
+  checkpoints(id: string): Promise<AsyncIterable<Checkpoint> | undefined>;
   /**
    * What happened to the run, and what happens until it has ended; its last event is then its last
    * status. Reads no further ahead than it is asked to.

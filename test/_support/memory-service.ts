@@ -96,13 +96,17 @@ export function createMemoryService({ all, find, finish, now }: MemorySource): W
     },
     async checkpoints(id) {
       const run = find(id);
-      return run && eventsOf(run).flatMap(checkpointOf);
+      return run && iterated(eventsOf(run).flatMap(checkpointOf));
     },
     async follow(id, options) {
       const run = find(id);
       return run && follow(run, options);
     },
   };
+}
+
+async function* iterated<T>(items: readonly T[]): AsyncGenerator<T> {
+  yield* items;
 }
 
 function checkpointOf(event: RunEvent): Checkpoint[] {

@@ -5,7 +5,7 @@ import type { RunPlan, RunStateName } from "../../types/run.ts";
 import type { ApiOptions } from "../app.ts";
 import { errorResponse, HttpProblem } from "../errors.ts";
 import { streamEvents } from "../events.ts";
-import { jsonResponse, readJsonObject } from "../json.ts";
+import { jsonListResponse, jsonResponse, readJsonObject } from "../json.ts";
 import { idempotencyKey, isGet, isRunId } from "../parameters.ts";
 import { scopeOf } from "../request-scope.ts";
 import { parseRunFilter } from "../run-request.ts";
@@ -47,7 +47,7 @@ export function addRunRoutes(app: H3, base: string, options: ApiOptions): void {
   add("/:id/checkpoints", {
     async GET(_event, id) {
       const checkpoints = found(await workflowRuns.checkpoints(id));
-      return jsonResponse({ runId: id, checkpoints });
+      return jsonListResponse({ runId: id }, "checkpoints", checkpoints);
     },
     async POST({ req }, id) {
       const checkpoint = parseCheckpoint(await readJsonObject(req));
