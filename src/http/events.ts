@@ -123,17 +123,17 @@ interface Calm {
 /** Heartbeats between events, and an end of streams whose client takes nothing. */
 function keepCalm(stream: EventStream, times: typeof defaultTimes, drop: () => void): Calm {
   let pending = 0;
-  let since = Date.now();
+  let since = performance.now();
 
   function sending(sent: Promise<unknown>): Promise<unknown> {
-    if (pending++ === 0) since = Date.now();
+    if (pending++ === 0) since = performance.now();
     return sent.finally(() => pending--);
   }
 
   // What is not taken would only be joined by what nobody needs.
   const beat = (push: () => Promise<unknown>) => (): void => {
     if (pending === 0) void sending(push());
-    else if (Date.now() - since > times.stuck) drop();
+    else if (performance.now() - since > times.stuck) drop();
   };
   const comment = beat(() => stream.pushComment(""));
   const ping = beat(() => stream.push(frame("ping", { at: new Date().toISOString() })));

@@ -3,7 +3,7 @@ import { getRun } from "workflow/api";
 import { getWorld } from "workflow/runtime";
 import type { RunEngine, RunRecord } from "../types/engine.ts";
 import { readStored, stateOfStatus, type World } from "./engine-world.ts";
-import type { RunWatchers } from "./run-watchers.ts";
+import { listenTo, type RunWatchers } from "./run-watchers.ts";
 import type { Starts } from "./starts.ts";
 
 /** How often a run is read anew while somebody waits, for an end that another process brought about. */
@@ -20,20 +20,21 @@ export function createEngine(starts: Starts, ends: RunWatchers, closing: AbortSi
     ms: number,
     caller?: AbortSignal,
   ): Promise<RunRecord | undefined> {
-    const signal = caller ? AbortSignal.any([caller, closing]) : closing;
-    const deadline = Date.now() + ms;
-    for (;;) {
-      // Listening before reading, so that no end falls between the two.
-      const end = listen(runId, ends, signal);
-      try {
+    // Not by the clock that may be set.
+    const deadline = performance.now() + ms;
+    const end = listenTo(ends, runId, [caller, closing]);
+    try {
+      for (;;) {
+        // Before reading, so that no end falls between the two.
+        end.reset();
         const run = await readRun(runId);
-        const left = deadline - Date.now();
+        const left = deadline - performance.now();
         const over = !run || hasEnded(run.state);
-        if (over || left <= 0 || signal?.aborted) return run;
+        if (over || left <= 0 || caller?.aborted || closing.aborted) return run;
         await end.within(Math.min(left, REREAD_MS));
-      } finally {
-        end.stop();
       }
+    } finally {
+      end.stop();
     }
   }
 
@@ -66,34 +67,5 @@ async function readRun(runId: string): Promise<RunRecord | undefined> {
     state,
     ...(state === "completed" && { output: await getRun(runId).returnValue }),
     ...(state === "failed" && { error: run.error?.message ?? "unknown error" }),
-  };
-}
-
-function listen(
-  runId: string,
-  ends: RunWatchers,
-  signal: AbortSignal | undefined,
-): { stop: () => void; within: (ms: number) => Promise<void> } {
-  let wake: () => void = () => undefined;
-  let woken = false;
-  const notice = (): void => {
-    woken = true;
-    wake();
-  };
-  const unsubscribe = ends.subscribe(runId, notice);
-  signal?.addEventListener("abort", notice);
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  return {
-    within: (ms) =>
-      new Promise((resolve) => {
-        if (woken) return resolve();
-        wake = resolve;
-        timer = setTimeout(resolve, ms);
-      }),
-    stop() {
-      clearTimeout(timer);
-      unsubscribe();
-      signal?.removeEventListener("abort", notice);
-    },
   };
 }

@@ -3,7 +3,7 @@ import { hasEnded } from "../core/run-state.ts";
 import type { RunJob, RunStateName } from "../types/run.ts";
 import type { FollowOptions, RunEvent } from "../types/service.ts";
 import type { JournalCursor, Journals } from "./journal.ts";
-import type { RunWatchers } from "./run-watchers.ts";
+import { listenTo, type RunWatchers } from "./run-watchers.ts";
 
 /** What a run is followed with. */
 export interface FollowParts {
@@ -32,7 +32,7 @@ export async function* followRun(
   { runId, id }: { runId: string; id: string },
   options: FollowOptions,
 ): AsyncGenerator<RunEvent> {
-  const news = listen(parts.news, runId, options.signal);
+  const news = listenTo(parts.news, runId, [options.signal]);
   try {
     const begin = options.after ?? (await skipped(parts, runId, options));
     const reader = createReader(parts, { runId, id }, begin);
@@ -145,40 +145,4 @@ async function* unjournalled(
       data: { runId: id, jobId, state, at, ...(error !== undefined && { error }) },
     };
   }
-}
-
-/** Waits for news that came since it was last reset. */
-function listen(
-  watchers: RunWatchers,
-  runId: string,
-  signal: AbortSignal,
-): { reset(): void; within(ms: number): Promise<void>; stop(): void } {
-  let wake: (() => void) | undefined;
-  let woken = false;
-  const notice = (): void => {
-    woken = true;
-    wake?.();
-  };
-  const unsubscribe = watchers.subscribe(runId, notice);
-  signal.addEventListener("abort", notice, { once: true });
-  return {
-    reset() {
-      woken = false;
-    },
-    within: (ms) =>
-      new Promise((resolve) => {
-        if (woken || signal.aborted) return resolve();
-        const timer = setTimeout(() => wake?.(), ms);
-        timer.unref();
-        wake = () => {
-          clearTimeout(timer);
-          wake = undefined;
-          resolve();
-        };
-      }),
-    stop() {
-      unsubscribe();
-      signal.removeEventListener("abort", notice);
-    },
-  };
 }

@@ -1,3 +1,5 @@
+import { onAbort } from "../core/abort.ts";
+
 /** Who waits for news of which run: of its end, of its journal. */
 export interface RunWatchers {
   /** Wakes all who wait for the run. */
@@ -20,6 +22,50 @@ export function createRunWatchers(): RunWatchers {
         callbacks.delete(callback);
         if (callbacks.size === 0) waiting.delete(runId);
       };
+    },
+  };
+}
+
+/** Waits for news that came since it was last reset. */
+export interface RunListener {
+  reset(): void;
+  /** Resolves when there are news, at once where there were some, or after so many milliseconds. */
+  within(ms: number): Promise<void>;
+  stop(): void;
+}
+
+/** Listens for a run's news; an abort of one of the signals is news too. */
+export function listenTo(
+  watchers: RunWatchers,
+  runId: string,
+  signals: readonly (AbortSignal | undefined)[],
+): RunListener {
+  let woken = false;
+  let wake = (): void => undefined;
+  const notice = (): void => {
+    woken = true;
+    wake();
+  };
+  // Not `AbortSignal.any`: on Node 20 it leaks on a signal that outlives many others.
+  const offs = signals.map((signal) => onAbort(signal, notice));
+  offs.push(watchers.subscribe(runId, notice));
+  return {
+    reset() {
+      woken = false;
+    },
+    within: (ms) =>
+      new Promise((resolve) => {
+        if (woken) return resolve();
+        const timer = setTimeout(() => wake(), ms);
+        timer.unref();
+        wake = () => {
+          clearTimeout(timer);
+          wake = () => undefined;
+          resolve();
+        };
+      }),
+    stop() {
+      for (const off of offs) off();
     },
   };
 }

@@ -1,10 +1,13 @@
-import { expect, test, vi } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import type { ExecuteContext } from "../../src/core/dispatch.ts";
 import { createInFlight } from "../../src/runtime/in-flight.ts";
+import { createJobEvents } from "../../src/runtime/job-events.ts";
+import { provideSteps } from "../../src/runtime/workflows/calls.ts";
+import { installSteps } from "../../src/runtime/workflows/implementations.ts";
 import type { JobResult } from "../../src/types/run.ts";
 import type { EmbeddedWorld } from "../../src/world/index.ts";
 import { createRun, openWorld, sleep, until } from "../world/support.ts";
-import { gate, journalsOn, passed, planned, shardOf, shardsOf } from "./support.ts";
+import { gate, journalsOn, passed, planned, shardOf, shardsOf, step } from "./support.ts";
 
 /** Shards with a drain, whose jobs are executed by this. */
 function draining(
@@ -144,3 +147,22 @@ function onceAborted(signal: AbortSignal, callback: () => void): void {
   if (signal.aborted) callback();
   else signal.addEventListener("abort", callback, { once: true });
 }
+
+test("a step that comes while the process drains watches nothing", async () => {
+  const world = await openWorld();
+  const runId = await createRun(world);
+  const inFlight = createInFlight();
+  let watching = 0;
+  const onRunEnd = () => (watching++, () => void watching--);
+  const jobEvents = createJobEvents(journalsOn(world), onRunEnd);
+  installSteps({
+    inFlight,
+    onRunEnd,
+    jobEvents,
+  } as never);
+  onTestFinished(() => provideSteps(undefined));
+  await inFlight.drain(0);
+  void step(runId, "j");
+  await new Promise(setImmediate);
+  expect(watching).toBe(0);
+});

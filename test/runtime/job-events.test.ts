@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from "node:async_hooks";
 import { createServer, request as forward } from "node:http";
 import type { AddressInfo } from "node:net";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
@@ -15,12 +14,11 @@ import { type Journals, looseJournals } from "../../src/runtime/journal.ts";
 import { createLocalMode } from "../../src/runtime/local-mode.ts";
 import { provideSteps } from "../../src/runtime/workflows/calls.ts";
 import { installSteps } from "../../src/runtime/workflows/implementations.ts";
-import { executeRunnerStep } from "../../src/runtime/workflows/steps.ts";
 import type { JournalEntry } from "../../src/types/journal.ts";
 import { silent } from "../runner/_support/lines.ts";
 import { gate, serve } from "../runner/_support/serve.ts";
 import { createRun, openWorld, until } from "../world/support.ts";
-import { journalsOn, planned, shardOf, shardsOf } from "./support.ts";
+import { journalsOn, planned, shardOf, shardsOf, step } from "./support.ts";
 
 beforeEach(() => void silent());
 
@@ -230,18 +228,6 @@ test("who waits for a checkpoint is woken when it is stored", async () => {
   expect(woken).toEqual([[runId, "approved", 2]]);
 });
 
-/** Where the engine keeps which step is being executed. */
-const stepContext = Symbol.for("WORKFLOW_STEP_CONTEXT_STORAGE") as never;
-
-/** Executes a job as a step of a run, or of none. */
-async function step(runId: string | undefined, job: string) {
-  const execute = () => executeRunnerStep({ id: "s1" } as never, { id: job, runners: ["check"] });
-  if (runId === undefined) return execute();
-  const storage = globalThis[stepContext] as AsyncLocalStorage<object>;
-  const stepMetadata = { stepId: "step_1", stepName: "executeRunner" };
-  return storage.run({ stepMetadata, workflowMetadata: { workflowRunId: runId } }, execute);
-}
-
 test("a step of a workflow journals what the runners of its job tell, until its run has ended", async () => {
   const { runners, end } = telling();
   const { base } = await serve({ runners });
@@ -282,24 +268,4 @@ test("a step of a workflow journals what the runners of its job tell, until its 
   await ended.close();
   await step(undefined, "j");
   expect(written).toEqual([runId, runId, runId]);
-});
-
-test("a step that comes while the process drains watches nothing", async () => {
-  const { runId, journals } = await run();
-  const inFlight = createInFlight();
-  let watching = 0;
-  installSteps({
-    dispatcher: dispatcherOf("http://127.0.0.1:9"),
-    inFlight,
-    onRunEnd: () => {
-      watching++;
-      return () => void watching--;
-    },
-    jobEvents: createJobEvents(journals, () => () => undefined),
-  } as never);
-  onTestFinished(() => provideSteps(undefined));
-  await inFlight.drain(0);
-  void step(runId, "j");
-  await new Promise(setImmediate);
-  expect(watching).toBe(0);
 });

@@ -1,3 +1,4 @@
+import type { AsyncLocalStorage } from "node:async_hooks";
 import { createRunService } from "../../src/runtime/run-service.ts";
 import { createRunViews, packInput } from "../../src/runtime/run-views.ts";
 import { embeddedStarts } from "../../src/runtime/starts.ts";
@@ -9,6 +10,7 @@ import type { World } from "../../src/runtime/engine-world.ts";
 import { createShards, type JobRunner, type Shards } from "../../src/runtime/shards.ts";
 import { createDurations } from "../../src/runtime/durations.ts";
 import { createInFlight } from "../../src/runtime/in-flight.ts";
+import { executeRunnerStep } from "../../src/runtime/workflows/steps.ts";
 import type { JobResult, PlannedJob } from "../../src/types/run.ts";
 import type { ShardRequest } from "../../src/types/shard.ts";
 import type { EmbeddedWorld } from "../../src/world/index.ts";
@@ -117,4 +119,16 @@ export function serviceOn(
     preview: async () => [],
   });
   return { service };
+}
+
+/** Where the engine keeps which step is being executed. */
+const stepContext = Symbol.for("WORKFLOW_STEP_CONTEXT_STORAGE") as never;
+
+/** Executes a job as a step of a run, or of none. */
+export async function step(runId: string | undefined, job: string) {
+  const execute = () => executeRunnerStep({ id: "s1" } as never, { id: job, runners: ["check"] });
+  if (runId === undefined) return execute();
+  const storage = globalThis[stepContext] as AsyncLocalStorage<object>;
+  const stepMetadata = { stepId: "step_1", stepName: "executeRunner" };
+  return storage.run({ stepMetadata, workflowMetadata: { workflowRunId: runId } }, execute);
 }
