@@ -95,7 +95,10 @@ function valueOf(name: string, any: fc.Arbitrary<unknown>, example: unknown): fc
   const text = any.map(String);
   if (name === "wait") return fc.constantFrom("0", "0.05", "0.2");
   if (name === "id" || name === "runId") {
-    const ids = fc.oneof({ weight: 6, arbitrary: knownIds }, { weight: 1, arbitrary: text });
+    // What stands there may be a workflow's name, as its example says.
+    const isRun = String(example).startsWith("wrun_");
+    const known = isRun ? knownIds : fc.constant(String(example));
+    const ids = fc.oneof({ weight: 6, arbitrary: known }, { weight: 1, arbitrary: text });
     return ids.filter((id) => id !== "");
   }
   if (example === undefined) return text;
