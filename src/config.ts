@@ -44,6 +44,7 @@ function resolveKeys(config: unknown, rootDir: string): OrchestratorOptions {
     "world",
     "service",
     "shutdown",
+    "callbacks",
   ];
   assertKnownKeys(user, known, "orchestrator");
   return {

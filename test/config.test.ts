@@ -21,6 +21,9 @@ test("nothing configured gives the documented defaults", () => {
     circuit: { failures: 3, cooldown: 10_000 },
     execution: { attempts: 3, timeout: 300_000, wait: 60_000 },
     world: { type: "embedded", retention: { age: 2_592_000_000, count: 10_000 } },
+    callbacks: {},
+    service: false,
+    shutdown: { timeout: 5000 },
   });
 });
 
@@ -84,6 +87,11 @@ describe("a good value is taken", () => {
       "the embedded World's retention",
       { world: { type: "embedded", retention: { count: 5 } } },
       { world: { type: "embedded", retention: { age: 2_592_000_000, count: 5 } } },
+    ],
+    [
+      "hosts that may be called back",
+      { callbacks: { allow: ["*.example.com", "10.0.0.0/8"] } },
+      { callbacks: { allow: ["*.example.com", "10.0.0.0/8"] } },
     ],
     ["no runners", { runners: false }, { runners: false }],
     ["no health check", { healthCheck: false }, { healthCheck: false }],
@@ -197,6 +205,19 @@ describe("a bad value is an error that starts with its path and says what was ex
         },
       },
       /^orchestrator\.registry\.servers\[0\]\.capcity is not known/,
+    ],
+    [{ callbacks: ["a.test"] }, /^orchestrator\.callbacks must be an object/],
+    [
+      { callbacks: { hosts: [] } },
+      /^orchestrator\.callbacks\.hosts is not an option\. Known: allow/,
+    ],
+    [
+      { callbacks: { allow: "a.test" } },
+      /^orchestrator\.callbacks\.allow must be an array of hosts/,
+    ],
+    [
+      { callbacks: { allow: ["a.test", "https://b.test"] } },
+      /^orchestrator\.callbacks\.allow\[1\] must be a host such as .* \(got "https:\/\/b\.test"\)/,
     ],
     [{ world: { type: "redis" } }, /^orchestrator\.world must be "embedded", "local", a package/],
     [{ world: "" }, /^orchestrator\.world must be an object/],

@@ -35,11 +35,11 @@ export async function startService({ settings, port, host }: ServiceOptions): Pr
   );
   onEndSignal(() => void shutDown(context, server));
   surviveFaults();
+  // Before the World is started: whoever looks after the process is answered meanwhile.
   await listen(server, port, host);
-  // Before the runs that a crash left are taken up: whoever looks after the process is answered meanwhile.
-  console.log(`Listening on ${urlOf(server)}`);
   await context.start();
   begin();
+  console.log(`Listening on ${urlOf(server)}`);
 }
 
 /** Ends the process within bounds: first the jobs in flight, then the answers under way, then the World. */

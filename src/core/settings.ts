@@ -1,4 +1,5 @@
 import type {
+  CallbacksConfig,
   CircuitConfig,
   CorsConfig,
   ExecutionConfig,
@@ -12,6 +13,7 @@ import type {
   RunnersConfig,
   ShutdownConfig,
 } from "../types/config.ts";
+import { parseHostRules } from "./callback-hosts.ts";
 import { OrchestratorError } from "./errors.ts";
 import { serversOfRegions } from "./server-config.ts";
 import { longestTimer } from "./sleep.ts";
@@ -43,6 +45,7 @@ export const defaults: {
 
 /** The options that every host has. */
 type SharedOption =
+  | "callbacks"
   | "circuit"
   | "cors"
   | "execution"
@@ -62,6 +65,7 @@ export function resolveShared(
   }
   return {
     service: service && "",
+    callbacks: resolveCallbacks(user.callbacks),
     shutdown: positives(user.shutdown, defaults.shutdown, "orchestrator.shutdown"),
     ...(user.cors !== undefined && { cors: resolveCors(user.cors) }),
     ...(user.rateLimit !== undefined && { rateLimit: resolveRateLimit(user.rateLimit) }),
@@ -73,6 +77,18 @@ export function resolveShared(
     execution: positives(user.execution, defaults.execution, "orchestrator.execution"),
     world: resolveWorld(user.world),
   };
+}
+
+function resolveCallbacks(value: unknown): CallbacksConfig {
+  const path = "orchestrator.callbacks";
+  if (value === undefined) return {};
+  const given = asObject(value, path);
+  assertKnownKeys(given, ["allow"], path);
+  const { allow } = given;
+  if (allow === undefined) return {};
+  if (!Array.isArray(allow)) throw invalid(`${path}.allow`, "must be an array of hosts", allow);
+  parseHostRules(allow, (index) => `${path}.allow[${index}]`);
+  return { allow };
 }
 
 /** The registry of the servers that `runners` names, beside which no other can stand. */

@@ -1,8 +1,8 @@
-import { resumeHook } from "workflow/api";
 import { parseAwaitedToken } from "../core/awaited.ts";
 import { createEventFold } from "../core/run-events.ts";
 import type { Checkpoint } from "../types/service.ts";
 import type { World } from "./engine-world.ts";
+import { type Hook, listHooks, resumeWaiting } from "./hooks.ts";
 import type { Journals } from "./journal.ts";
 
 /** The checkpoints of runs, and the workflows that wait for them. */
@@ -22,10 +22,8 @@ export interface Checkpoints {
   /** Wakes the run's workflow where it waits for a checkpoint of this type that is stored. */
   wake(runId: string, type: string): Promise<void>;
   /** Wakes who was left waiting by a process that died between storing a checkpoint and waking. */
-  recover(): Promise<void>;
+  recover(hooks: readonly Hook[]): Promise<void>;
 }
-
-type Hook = Awaited<ReturnType<World["hooks"]["list"]>>["data"][number];
 
 /** Checkpoints in the runs' journals; who waits for one does so by a hook of the engine's. */
 export function createCheckpoints(world: () => World, journals: Journals): Checkpoints {
@@ -50,32 +48,18 @@ export function createCheckpoints(world: () => World, journals: Journals): Check
     return all.filter((checkpoint) => checkpoint.type === type)[ordinal - 1];
   }
 
-  async function hooks(runId?: string): Promise<Hook[]> {
-    const found: Hook[] = [];
-    let cursor: string | undefined;
-    do {
-      const page = await world().hooks.list({
-        ...(runId !== undefined && { runId }),
-        pagination: { limit: 100, ...(cursor !== undefined && { cursor }) },
-      });
-      found.push(...page.data);
-      cursor = page.hasMore ? (page.cursor ?? undefined) : undefined;
-    } while (cursor !== undefined);
-    return found;
-  }
-
   /** Gives the waiting what there is for them; of one type, or of all. */
   async function resumeAll(waiting: readonly Hook[], type?: string): Promise<void> {
     for (const { token, runId } of waiting) {
       const awaited = parseAwaitedToken(token);
       if (!awaited || (type !== undefined && awaited.type !== type)) continue;
       const checkpoint = await find(runId, awaited.type, awaited.ordinal);
-      if (checkpoint) await resume(token, checkpoint);
+      if (checkpoint) await resumeWaiting(token, checkpoint);
     }
   }
 
   const wake = async (runId: string, type: string): Promise<void> =>
-    resumeAll(await hooks(runId), type);
+    resumeAll(await listHooks(world(), runId), type);
 
   const store: Checkpoints["store"] = (runId, { id, type, data }) => {
     const entry = { type: "checkpoint", id, at: Date.now(), kind: type } as const;
@@ -91,7 +75,7 @@ export function createCheckpoints(world: () => World, journals: Journals): Check
     list,
     find,
     wake,
-    recover: async () => resumeAll(await hooks()),
+    recover: (hooks) => resumeAll(hooks),
   };
 }
 
@@ -106,14 +90,4 @@ export function wakingJournals(journals: Journals, wake: Checkpoints["wake"]): J
       }
     },
   };
-}
-
-/** Hands a checkpoint over, unless its workflow has what it waited for, or has ended. */
-async function resume(token: string, checkpoint: Checkpoint): Promise<void> {
-  const gone = ["EntityConflictError", "HookNotFoundError", "RunExpiredError"];
-  try {
-    await resumeHook(token, checkpoint);
-  } catch (error) {
-    if (!(error instanceof Error && gone.includes(error.name))) throw error;
-  }
 }

@@ -1,9 +1,7 @@
-import { createDispatcher } from "../core/dispatch.ts";
 import { startHealthCheck, type HealthCheck } from "../core/health-check.ts";
-import { OrchestratorError } from "../core/errors.ts";
 import { createLeases } from "../core/leases.ts";
 import { previewServers } from "../core/preview.ts";
-import { createHttpExecutor, createHttpProbe } from "../executors/http.ts";
+import { createHttpProbe } from "../executors/http.ts";
 import { type ApiHandler, createApi } from "../http/app.ts";
 import { closeBrowser } from "../runner/browser.ts";
 import type { LoadBalancerModule, OrchestratorOptions, RegistryModule } from "../types/config.ts";
@@ -11,25 +9,18 @@ import type { ApiKey } from "../types/handler.ts";
 import type { Manifest } from "../types/manifest.ts";
 import type { Readiness } from "../types/service.ts";
 import type { EngineHandlers } from "./engine-world.ts";
-import { createEngine, isRunId, readEnded } from "./engine.ts";
-import { createCheckpoints, wakingJournals } from "./checkpoints.ts";
+import { installExecution } from "./compose-execution.ts";
+import { composeRuns } from "./compose-runs.ts";
+import { createEngine } from "./engine.ts";
 import { createObservability } from "./observability.ts";
-import { createDurations } from "./durations.ts";
+import { listHooks } from "./hooks.ts";
 import { createServerGuard } from "./guard.ts";
 import { createInFlight } from "./in-flight.ts";
-import { createJobEvents } from "./job-events.ts";
-import { createJournals, looseJournals } from "./journal.ts";
 import { createLocalMode } from "./local-mode.ts";
-import { createRunWatchers, watchEnd } from "./run-watchers.ts";
-import { createRunLists } from "./run-lists.ts";
-import { createRunService } from "./run-service.ts";
-import { createRunViews } from "./run-views.ts";
+import { createRunWatchers } from "./run-watchers.ts";
 import { createBalancer, createRegistry } from "./servers.ts";
-import { createShards } from "./shards.ts";
 import { getDefaultLoadBalancer, getDefaultRegistry } from "./workflows/steps.ts";
-import { installSteps } from "./workflows/implementations.ts";
 import { type InstalledWorld, installWorld } from "./world.ts";
-import { createWorkflowRuns } from "./workflow-runs.ts";
 
 /** A server's API and its life. */
 export interface OrchestratorContext {
@@ -66,93 +57,76 @@ export interface CompositionParts {
 
 /** Puts a server together; nothing runs before it is started. */
 export function compose(parts: CompositionParts): OrchestratorContext {
-  const { options, manifest, env } = parts;
+  const { options, manifest, env, apiKeys } = parts;
   const ends = createRunWatchers();
   const news = createRunWatchers();
-  const world = (): InstalledWorld["world"] => installed.world;
   const observability = createObservability({
     env,
     service: options.service !== false,
-    world,
+    world: () => installed.world,
     manifest,
     starts: () => installed.starts,
   });
-  const { jobs, http } = observability;
   const installed: InstalledWorld = installWorld({
     dataDir: parts.dataDir,
     configured: options.world,
     engine: parts.engine,
-    ends,
+    ends: {
+      ...ends,
+      notify(runId) {
+        ends.notify(runId);
+        runs.callbacks.ended(runId);
+      },
+    },
     news,
     observer: observability.runs,
   });
   const closing = new AbortController();
-  const engine = createEngine(installed.starts, ends, closing.signal);
-  const journals = createJournals(world, news.notify);
-  const checkpoints = createCheckpoints(world, journals);
-  const waking = wakingJournals(journals, checkpoints.wake);
-  const views = createRunViews(world, journals);
   const local = createLocalMode(parts.runners);
   const leases = createLeases();
   const inFlight = createInFlight();
-  const { apiKeys } = parts;
+  const engine = createEngine(installed.starts, ends, closing.signal);
   const guarding = createServerGuard({
     options,
     env,
     limited: options.service !== false,
     ...(apiKeys && { apiKeys }),
   });
+  const runs = composeRuns({
+    installed,
+    engine,
+    manifest,
+    news,
+    inFlight,
+    preview: async (mode, jobs) =>
+      mode === "local" ? local.preview(jobs) : previewServers(jobs, servers!),
+    callbacks: options.callbacks,
+    env,
+    note: (message) => observability.http.log.warn({}, message),
+  });
   let started = false;
   let health: HealthCheck | undefined;
   let servers: Parameters<typeof previewServers>[1] | undefined;
 
   async function start(): Promise<void> {
+    runs.callbacks.configure();
     await guarding.start();
     const registry = await createRegistry(options, parts.modules.registry, env);
     const loadBalancer = await createBalancer(options, parts.modules.loadBalancer, env);
     servers = { registry, loadBalancer, leases, now: Date.now, random: Math.random };
-    const executor = createHttpExecutor();
     const { execution } = options;
-    const { aroundAttempt } = jobs;
-    const dispatcher = createDispatcher({
-      registry,
-      loadBalancer,
-      leases,
-      executor,
-      execution,
-      aroundAttempt,
-    });
-    const shardParts = {
-      runners: { remote: jobs.remote(dispatcher.dispatch), local: jobs.local(local.run) },
-      onJobEnd: jobs.ended,
-      durations: createDurations(),
-      inFlight,
-      input: views.input,
-      alone: installed.exclusive,
-      onRunEnd: (runId: string, callback: () => void) =>
-        watchEnd(ends, runId, () => readEnded(world(), runId), callback),
-    };
-    installSteps({
-      dispatcher: jobs.alone(dispatcher),
-      inFlight,
-      shards: createShards({ ...shardParts, journals: waking }),
-      checkpoints,
-      looseShards: createShards({
-        ...shardParts,
-        journals: looseJournals(waking, isRunId),
-        // A step of the user's belongs to a run, whose end is its end too.
-        onRunEnd: (runId, callback) =>
-          isRunId(runId) ? shardParts.onRunEnd(runId, callback) : () => {},
-      }),
-      jobEvents: createJobEvents(waking, shardParts.onRunEnd),
-    });
+    const { jobs } = observability;
+    const executing = { installed, local, ends, inFlight, runs, jobs, execution };
+    installExecution({ ...executing, registry, loadBalancer, leases });
     if (options.healthCheck) {
       health = startHealthCheck({ registry, probe: createHttpProbe(), ...options.healthCheck });
     }
     await observability.start(registry, installed.openRuns);
     // Last, since recovered runs call the steps at once.
     await installed.start();
-    await checkpoints.recover();
+    const waiting = await listHooks(installed.world);
+    await runs.checkpoints.recover(waiting);
+    await runs.callbacks.recover(waiting);
     started = true;
   }
 
@@ -167,48 +141,22 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     return inFlight.drain(options.shutdown.timeout);
   }
 
-  const lists = createRunLists(installed.findRuns, manifest);
-  const runs = createRunService({
-    world,
-    engine,
-    starts: installed.starts,
-    views,
-    preview: async (mode, jobs) =>
-      mode === "local" ? local.preview(jobs) : previewServers(jobs, servers!),
-  });
-  const workflowRuns = createWorkflowRuns({
-    world,
-    starts: installed.starts,
-    lists,
-    manifest,
-    journals,
-    news,
-    checkpoints,
-    regional: runs,
-    exclusive: installed.exclusive,
-  });
   const injected = { registry: getDefaultRegistry(), loadBalancer: getDefaultLoadBalancer() };
-  const { service } = options;
   const handlerAt = (route: string): ApiHandler =>
     createApi({
       route,
-      service,
+      service: options.service,
       readiness,
       engine,
-      runs,
-      workflowRuns,
-      callbacks: {
-        assertAllowed() {
-          throw new OrchestratorError("INPUT_VALIDATION_FAILED", "callback is not served yet");
-        },
-        register: async () => undefined,
-      },
-      streams: { closing: closing.signal, open: http.eventStreams },
+      runs: runs.regional,
+      workflowRuns: runs.every,
+      callbacks: runs.callbacks,
+      streams: { closing: closing.signal, open: observability.http.eventStreams },
       manifest,
       runners: local.runners,
       injected,
       guard: guarding.guard,
-      observability: http,
+      observability: observability.http,
     });
   return {
     handler: handlerAt(options.route),
@@ -219,6 +167,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     async close() {
       await drain();
       health?.stop();
+      await runs.callbacks.close();
       guarding.close();
       await installed.close();
       await closeBrowser();

@@ -45,6 +45,7 @@ const known = [
   "world",
   "service",
   "shutdown",
+  "callbacks",
   "dataDir",
 ];
 

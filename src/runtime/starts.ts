@@ -22,12 +22,13 @@ interface Key {
 }
 
 /** What a request would have for itself alone. */
-function keysOf({ idempotency, ownId }: StartRequest): Key[] {
+function keysOf({ idempotency, ownId, once }: StartRequest): Key[] {
   const keys: Key[] = [];
   if (idempotency) {
     keys.push({ key: `key:${idempotency.key}`, fingerprint: digest(idempotency.fingerprint) });
   }
   if (ownId) keys.push({ key: ownKey(ownId.id), fingerprint: digest(ownId.fingerprint) });
+  if (once !== undefined) keys.push({ key: `once:${once}`, fingerprint: "" });
   return keys;
 }
 

@@ -89,6 +89,15 @@ export interface ExecutionConfig {
   wait?: number;
 }
 
+/** Who may be told of a run's end. */
+export interface CallbacksConfig {
+  /**
+   * Hosts such as `hooks.example.com`, `*.example.com`, `127.0.0.1:8080` or `10.0.0.0/8`, and no others.
+   * Without it `ORCHESTRATOR_CALLBACK_HOSTS` is read at start; without either, every public address.
+   */
+  allow?: string[];
+}
+
 /** How the process ends. */
 export interface ShutdownConfig {
   /**
@@ -187,6 +196,7 @@ export interface OrchestratorConfig {
    */
   service?: boolean;
   shutdown?: ShutdownConfig;
+  callbacks?: CallbacksConfig;
 }
 
 /** A registry as resolved: plain data, or a module to import. */
@@ -233,6 +243,7 @@ export interface OrchestratorOptions {
   /** The path below which the run service stands too; `""` for the root. */
   service: string | false;
   shutdown: Required<ShutdownConfig>;
+  callbacks: CallbacksConfig;
 }
 
 /** What a module named in `registry` may export as its default. */

@@ -23,6 +23,8 @@ export interface StartRequest {
   idempotency?: { key: string; fingerprint: string };
   /** The caller's own id of the run, which no other run can have; the same with another fingerprint is a conflict. */
   ownId?: { id: string; fingerprint: string };
+  /** A key of ours, which callers' own cannot be: the same again starts nothing, whatever it asks for. */
+  once?: string;
   about?: RunAbout;
 }
 

@@ -1,4 +1,5 @@
 import type {
+  CallbacksConfig,
   CircuitConfig,
   CorsConfig,
   ExecutionConfig,
@@ -73,6 +74,7 @@ export interface OrchestratorHandlerOptions {
    */
   service?: boolean;
   shutdown?: ShutdownConfig;
+  callbacks?: CallbacksConfig;
   /** Folder of the store. Without it `ORCHESTRATOR_DATA_DIR`, then `.orchestrator` in the working directory. */
   dataDir?: string;
 }

@@ -1,7 +1,8 @@
 import { mkdir, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { root, type TestServer, workDir } from "./app.ts";
-import { runNode, startNode } from "./process.ts";
+import { runNode, type Running, startNode } from "./process.ts";
 
 /** The `orchestrator` command as it is built. */
 export const cli: string = join(root, "dist/cli/orchestrator.mjs");
@@ -10,11 +11,29 @@ export const cli: string = join(root, "dist/cli/orchestrator.mjs");
 export async function startService(
   options: { cwd?: string; args?: string[]; env?: Record<string, string> } = {},
 ): Promise<TestServer> {
-  const { cwd = workDir(), args = [], env = {} } = options;
-  await mkdir(cwd, { recursive: true });
-  const running = startNode([cli, "serve", "--port", "0", ...args], cwd, env);
+  const running = await beginService(options);
   const [, port] = await running.printed(/Listening on http:\/\/.+:(\d+)\//);
   return { ...running, url: `http://127.0.0.1:${port}` };
+}
+
+/** Starts it, and does not wait until it has started. */
+export async function beginService(
+  options: { cwd?: string; args?: string[]; env?: Record<string, string> } = {},
+): Promise<Running> {
+  const { cwd = workDir(), args = [], env = {} } = options;
+  await mkdir(cwd, { recursive: true });
+  // Tests ask more of it than a client may.
+  const limits = { RATE_LIMIT_MAX: "1000000" };
+  return startNode([cli, "serve", "--port", "0", ...args], cwd, { ...limits, ...env });
+}
+
+/** A port of this machine's that nothing listens on. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }
 
 /** Runs the command to its end. */

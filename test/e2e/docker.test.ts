@@ -1,13 +1,12 @@
 import { existsSync, readFileSync } from "node:fs";
 import { cp, mkdir, readFile, symlink } from "node:fs/promises";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { defaults } from "../../src/core/settings.ts";
 import { root, workDir } from "../_support/app.ts";
 import { runNode, startNode } from "../_support/process.ts";
+import { freePort } from "../_support/service.ts";
 
 /** One instruction of the Dockerfile. */
 interface Instruction {
@@ -206,12 +205,4 @@ async function contextOf(ignoreFile: string): Promise<string> {
     await cp(join(root, path), join(context, path), { recursive: true });
   }
   return context;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -14,8 +14,10 @@ beforeAll(async () => {
 afterAll(() => server.stop("SIGKILL"));
 
 const names = [
+  "approval",
   "cancel",
   "circular",
+  "collect",
   "echo",
   "executeSingleRunner",
   "exotic",
@@ -26,7 +28,9 @@ const names = [
   "nap",
   "nothing",
   "orchestrateRunners",
+  "retrying",
   "run",
+  "sleeper",
   "sleepily",
   "slowly",
   "spread",

@@ -3,6 +3,7 @@ import { until } from "../_support/api.ts";
 import { workDir } from "../_support/app.ts";
 import { type HeldServer, regionalRun, startHeldServer } from "../_support/held-server.ts";
 import { type Orchestrator, startOrchestrator } from "../_support/orchestrator.ts";
+import { startReceiver } from "../_support/receiver.ts";
 import { startPostgres, type TestPostgres } from "../_support/postgres.ts";
 
 let postgres: TestPostgres;
@@ -101,6 +102,38 @@ describe.each(Object.keys(envs))("on the World %s", (world) => {
     });
     expect(runner.peak()).toBeLessThanOrEqual(3);
     expect(runner.executes).toHaveLength(120);
+  });
+
+  test("a run's end is told, also where the process that took the callback was killed", async () => {
+    const runner = await runnerServer();
+    const receiver = await startReceiver();
+    onTestFinished(receiver.close);
+    const cwd = workDir();
+    const allowing = { ...envs[world]!(), ORCHESTRATOR_CALLBACK_HOSTS: "127.0.0.1" };
+    const startHere = (): Promise<Orchestrator> => startOrchestrator(cwd, runner.url, allowing);
+    const before = await startHere();
+    const submitTo = async (server: Orchestrator, path: string): Promise<string> => {
+      const callback = { url: `${receiver.url}/${path}` };
+      const { body } = await server.api("/runs", { ...regionalRun([path]), callback });
+      return body.runId as string;
+    };
+    const quick = await submitTo(before, "quick");
+    await until(() => receiver.at("/quick").length > 0);
+    const slow = await submitTo(before, "slow");
+    await until(() => runner.inFlight() === 1);
+    await before.stop("SIGKILL");
+    await startHere();
+    await until(() => runner.inFlight() === 1);
+    runner.letGo();
+    await until(() => receiver.at("/slow").length > 0, 20_000);
+    for (const [path, id] of Object.entries({ quick, slow })) {
+      const { headers, body } = receiver.at(`/${path}`)[0]!;
+      expect(headers["webhook-id"]).toBe(`msg_${id}`);
+      expect(body).toMatchObject({
+        type: "run.completed",
+        data: { run: { id, status: "completed" }, results: { outcome: "pass", totalJobs: 1 } },
+      });
+    }
   });
 
   test("a run goes on after a kill -9, and its journal is complete", async () => {

@@ -7,7 +7,7 @@ import { send, until } from "../_support/api.ts";
 import { type TestServer, workDir } from "../_support/app.ts";
 import { type Fleet, createFleet, regions, registry } from "../_support/fleet.ts";
 import { passing, type Received } from "../_support/runner-server.ts";
-import { slowWorld, startService } from "../_support/service.ts";
+import { beginService, freePort, slowWorld, startService } from "../_support/service.ts";
 
 let fleet: Fleet;
 const stops: (() => unknown)[] = [];
@@ -201,15 +201,26 @@ test("a client that does not read its event stream does not hold it up", async (
 test("before the World has started it says that it lives and is not ready, and other requests wait", async () => {
   const cwd = workDir();
   await slowWorld(cwd);
-  const service = await start({ cwd, env: { WORKFLOW_TARGET_WORLD: "slow-world" } });
-  const list = send(`${service.url}/runs`);
-  expect((await send(`${service.url}/health`)).status).toBe(200);
-  const refused = await send(`${service.url}/ready`);
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const args = ["--port", String(port)];
+  const env = { WORKFLOW_TARGET_WORLD: "slow-world" };
+  const service = await beginService({ cwd, args, env });
+  stops.push(() => service.stop("SIGKILL"));
+  const alive = (): Promise<boolean> =>
+    send(`${url}/health`).then(
+      ({ status }) => status === 200,
+      () => false,
+    );
+  await until(alive);
+  const list = send(`${url}/runs`);
+  const refused = await send(`${url}/ready`);
   expect(refused.status).toBe(503);
   expect(refused.body).toMatchObject({ error: "The orchestrator is starting" });
   expect(await Promise.race([list, "waits"])).toBe("waits");
   await writeFile(join(cwd, "go"), "");
   expect((await list).status).toBe(200);
-  expect((await send(`${service.url}/ready`)).status).toBe(200);
+  expect((await send(`${url}/ready`)).status).toBe(200);
+  await service.printed(/Listening on/);
   expect(await service.stop("SIGTERM")).toBe(0);
 });

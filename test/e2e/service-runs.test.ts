@@ -163,6 +163,14 @@ describe("DELETE /runs/{id}", () => {
   });
 });
 
+test("a cancel aborts the attempt of a job that a workflow executes by itself", async () => {
+  const job = { url: "https://x.test/slow-own", region: "eu", runners: ["check"] };
+  const { body } = await send(runs, { workflow: "orchestrateRunners", jobs: [job] });
+  await expect.poll(() => runner.inFlight()).toBe(1);
+  expect((await remove(body.runId)).status).toBe(200);
+  await expect.poll(() => runner.aborted, { timeout: 2000 }).toContain(job.url);
+});
+
 test("an unknown run is a 404 everywhere, and another method a 405", async () => {
   for (const id of ["wrun_01K6ZQ7T2E9M4V8XH3B5N0RCDA", "nobody", "%2e%2e%2fetc", "x".repeat(300)]) {
     for (const path of ["", "/checkpoints", "/events"]) {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { finished, send, startRun, until } from "../_support/api.ts";
 import { createApp, root, startServer, type TestApp, workDir } from "../_support/app.ts";
+import { startReceiver } from "../_support/receiver.ts";
 import { passing, type Received, startRunnerServer } from "../_support/runner-server.ts";
 
 const stops: (() => Promise<unknown>)[] = [];
@@ -30,7 +31,12 @@ test("runs in flight survive an upgrade of this package", async () => {
     passing(received, response);
   });
   stops.push(runner.close);
-  const env = { PLAYWRIGHT_RUNNERS: JSON.stringify({ eu: runner.url }) };
+  const receiver = await startReceiver();
+  stops.push(receiver.close);
+  const env = {
+    PLAYWRIGHT_RUNNERS: JSON.stringify({ eu: runner.url }),
+    ORCHESTRATOR_CALLBACK_HOSTS: "127.0.0.1",
+  };
   const cwd = workDir();
 
   await install(app, "7.0.0");
@@ -39,18 +45,19 @@ test("runs in flight survive an upgrade of this package", async () => {
   stops.push(() => before.stop("SIGKILL"));
   const jobs = [{ id: "one", runners: ["a"], region: "eu" }];
   const runId = await startRun(before.url, "orchestrateRunners", { jobs });
-  // And a run over regions, whose workflow and steps are this package's own.
+  // And a run over regions with a callback, whose workflows and steps are this package's own.
   const regional = {
     mode: "remote",
     runId: "regional",
     concurrency: 1,
+    callback: { url: receiver.url },
     runners: ["first", "held", "last"].map((path) => ({
       name: "check",
       region: "eu",
       input: { url: `https://x.test/${path}` },
     })),
   };
-  expect((await send(`${before.url}/api/orchestrator`, regional)).status).toBe(200);
+  expect((await send(`${before.url}/api/orchestrator/runs`, regional)).status).toBe(201);
   await until(() => runner.executes.length === 3);
   await until(
     async () =>
@@ -76,6 +83,8 @@ test("runs in flight survive an upgrade of this package", async () => {
     outcome: "pass",
     summary: { total: 3, passed: 3 },
   });
+  await until(() => receiver.deliveries.length > 0);
+  expect(receiver.deliveries[0]!.body.data.run.id).toBe("regional");
   const [first, held, last] = (results.body.jobs as { jobId: string }[]).map(
     ({ jobId }) => `regional/${jobId}`,
   );

@@ -32,6 +32,7 @@ test.each([
   { rateLimit: { trustProxy: true } },
   { rateLimit: { burst: 1 } },
   { world: { type: "sqlite" } },
+  { callbacks: { allow: ["https://a.test"] } },
   { runners: { eu: "https://a.example" }, registry: "in-memory" },
 ])("%j is refused in the words of the module", (options) => {
   const messageOf = (resolve: () => unknown): string => {

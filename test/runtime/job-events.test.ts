@@ -259,6 +259,7 @@ test("a step of a workflow journals what the runners of its job tell, until its 
   installSteps({
     dispatcher: dispatcherOf(base),
     inFlight: createInFlight(),
+    onRunEnd: () => () => undefined,
     jobEvents: createJobEvents(noting, (_runId, callback) => {
       watched.push(callback);
       return () => void stopped++;

@@ -6,6 +6,7 @@ import { runWorkflow } from "../../core/run-workflow.ts";
 import type { RunAbout } from "../../types/engine.ts";
 import type { Manifest } from "../../types/manifest.ts";
 import type { PlannedJob, RunMode, RunPlan, RunRequest, RunStateName } from "../../types/run.ts";
+import type { Callback } from "../../types/service.ts";
 import type { ApiOptions } from "../app.ts";
 import { HttpProblem } from "../errors.ts";
 import { jsonResponse, readJsonObject } from "../json.ts";
@@ -55,6 +56,8 @@ export interface Submission {
   about: RunAbout;
   /** The request's, whose trace the run is a part of. */
   scope: RequestScope | undefined;
+  /** Where the run's end is told. */
+  callback?: Callback;
 }
 
 /** Starts a run over regions, or plans it where the path, the query or the body says so. */
@@ -62,7 +65,7 @@ export async function submitBody(
   body: Record<string, unknown>,
   { workflows }: Manifest,
   options: ApiOptions,
-  { key, mode: queryMode, plan, about, scope }: Submission,
+  { key, mode: queryMode, plan, about, callback, scope }: Submission,
 ): Promise<RunPlan | { runId: string }> {
   const { runs } = options;
   const { request, planning } = parseRunRequest(body, queryMode, plan);
@@ -76,10 +79,11 @@ export async function submitBody(
   const { jobs, mode } = await planOf(request, options);
   const input = runInput(request, mode, jobs, { now: Date.now() });
   if (planning) return runs.plan(input);
+  const more = [about.metadata, callback && { callback: callback.url }].filter(Boolean);
   const outcome = await runs.submit(input, {
     ...about,
     ...scope?.trace,
-    fingerprint: canonicalJson(about.metadata ? [request, about.metadata] : request),
+    fingerprint: canonicalJson(more.length > 0 ? [request, ...more] : request),
     ...(runId !== undefined && { runId }),
     ...(tags && { tags: [...new Set(tags)] }),
     ...(key !== undefined && { idempotencyKey: key }),

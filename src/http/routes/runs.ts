@@ -138,6 +138,7 @@ async function createRun(event: H3Event, base: string, options: ApiOptions): Pro
     mode: event.url.searchParams.get("mode"),
     about: { ...(owner !== undefined && { owner }), ...(metadata && { metadata }) },
     scope: scopeOf(event.req),
+    ...(callback && { callback }),
   };
   const manifest = withRun(await options.manifest());
   const answer =
@@ -187,7 +188,7 @@ async function startOther(
   { tags, ...body }: Record<string, unknown>,
   manifest: Manifest,
   options: ApiOptions,
-  { key, mode, about, scope }: Omit<Submission, "plan">,
+  { key, mode, about, callback, scope }: Omit<Submission, "plan">,
 ): Promise<{ runId: string }> {
   const entry = manifest.workflows.find(({ name }) => name === workflow);
   if (!entry) throw unknownWorkflow(workflow, manifest);
@@ -195,7 +196,12 @@ async function startOther(
     throw modeBeside(workflow);
   }
   const named = tags === undefined ? about : { ...about, tags: parseTags(tags) };
-  const runId = await startWorkflow(entry, body, manifest, options, { key, about: named, scope });
+  const runId = await startWorkflow(entry, body, manifest, options, {
+    key,
+    about: named,
+    scope,
+    ...(callback && { callback }),
+  });
   return { runId };
 }
 

@@ -110,7 +110,7 @@ export async function startWorkflow(
   body: Record<string, unknown>,
   { inputs }: Manifest,
   { engine, injected }: ApiOptions,
-  { key, about, scope }: Pick<Submission, "about" | "key" | "scope">,
+  { key, about, callback, scope }: Pick<Submission, "about" | "callback" | "key" | "scope">,
 ): Promise<string> {
   if (!entry.workflowId) {
     throw new HttpProblem(
@@ -118,7 +118,7 @@ export async function startWorkflow(
       `"${entry.name}" cannot be started: the engine has not compiled it. In dev, try again in a second; else put 'use workflow' on a line of its own in ${entry.file}:${entry.line}.`,
     );
   }
-  const { owner: _, ...said } = about;
+  const { owner: _, ...said } = { ...about, ...(callback && { callback: callback.url }) };
   const more = Object.keys(said).length > 0 ? [said] : [];
   const args = await argumentsOf(body, entry, schemaOf(inputs, entry), injected);
   const outcome = await engine.start({

@@ -1,3 +1,4 @@
+import type { CallbackMessage, CallbackNews } from "../../core/callback.ts";
 import { type ErrorData, errorFromData, OrchestratorError } from "../../core/errors.ts";
 import type { JobResult, RunnerJob } from "../../types/run.ts";
 import type { Checkpoint } from "../../types/service.ts";
@@ -32,6 +33,8 @@ export interface StepImplementations {
     type: string;
     ordinal: number;
   }): Promise<Envelope<Checkpoint | undefined>>;
+  readCallback(runId: string): Promise<Envelope<CallbackNews>>;
+  deliverCallback(message: CallbackMessage, attempt: number): Promise<Envelope<number | null>>;
 }
 
 /** A step's answer as plain data. */

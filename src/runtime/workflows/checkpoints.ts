@@ -1,8 +1,8 @@
 import { awaitedToken } from "../../core/awaited.ts";
 import { assertCheckpoint } from "../../core/checkpoint.ts";
-import { OrchestratorError } from "../../core/errors.ts";
 import type { Checkpoint } from "../../types/service.ts";
-import { callStep, inWorkflow } from "./calls.ts";
+import { callStep } from "./calls.ts";
+import { workflowEngine } from "./engine-slots.ts";
 
 /** How long `awaitCheckpoint` waits. */
 export interface AwaitCheckpointOptions {
@@ -36,7 +36,7 @@ export async function awaitCheckpoint<Data = unknown>(
   { timeout }: AwaitCheckpointOptions = {},
 ): Promise<(Checkpoint & { data?: Data }) | undefined> {
   assertCheckpoint("awaitCheckpoint", type);
-  const { createHook, sleep, runId } = engineOf();
+  const { createHook, sleep, runId } = workflowEngine("awaitCheckpoint");
   const ordinal = takeOrdinal(type);
   const hook = createHook<Checkpoint>({ token: awaitedToken({ runId, ordinal, type }, ++calls) });
   // The engine stores a hook before it executes a step: what comes after the step has looked finds the hook.
@@ -65,38 +65,4 @@ function takeOrdinal(type: string): number {
 function giveBack(type: string, ordinal: number): void {
   const state = ordinals.get(type)!;
   state.free = [...state.free, ordinal].sort((a, b) => a - b);
-}
-
-/** A hook of the engine's: a promise of what it is resumed with. */
-interface Hook<T> extends PromiseLike<T> {
-  dispose(): void;
-}
-
-/** What the engine gives to workflows, by the names under which its own package finds it. */
-interface Slots {
-  [createHookSlot]?: <T>(options: { token: string }) => Hook<T>;
-  [sleepSlot]?: (duration: number | string) => Promise<void>;
-  [contextSlot]?: { workflowRunId: string };
-}
-
-const createHookSlot: unique symbol = Symbol.for("WORKFLOW_CREATE_HOOK") as never;
-const sleepSlot: unique symbol = Symbol.for("WORKFLOW_SLEEP") as never;
-const contextSlot: unique symbol = Symbol.for("WORKFLOW_CONTEXT") as never;
-
-function engineOf(): {
-  createHook: NonNullable<Slots[typeof createHookSlot]>;
-  sleep: NonNullable<Slots[typeof sleepSlot]>;
-  runId: string;
-} {
-  const slots = globalThis as Slots;
-  const createHook = slots[createHookSlot];
-  const sleep = slots[sleepSlot];
-  const context = slots[contextSlot];
-  if (inWorkflow() && createHook && sleep && context) {
-    return { createHook, sleep, runId: context.workflowRunId };
-  }
-  throw new OrchestratorError(
-    "CONFIG_INVALID",
-    "awaitCheckpoint was called outside of a workflow: only a workflow can wait without holding anything up",
-  );
 }

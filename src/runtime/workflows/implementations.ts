@@ -4,6 +4,7 @@ import type { Dispatcher } from "../../core/dispatch.ts";
 import { isOrchestratorError, OrchestratorError } from "../../core/errors.ts";
 import { parseJob } from "../../core/job.ts";
 import type { ShardRequest } from "../../types/shard.ts";
+import type { ServerCallbacks } from "../callbacks.ts";
 import type { Checkpoints } from "../checkpoints.ts";
 import type { InFlight } from "../in-flight.ts";
 import type { OpenJobEvents } from "../job-events.ts";
@@ -22,8 +23,11 @@ export interface StepParts {
   /** Executes shards of no run, as a step of the user's or other code may ask for. */
   looseShards: Shards;
   checkpoints: Pick<Checkpoints, "add" | "find">;
+  callbacks: Pick<ServerCallbacks, "deliver" | "read">;
   /** Where what the runners of a run's job tell goes. */
   jobEvents: OpenJobEvents;
+  /** Calls back once when the run has ended, until the returned function is called. */
+  onRunEnd: (runId: string, callback: () => void) => () => void;
 }
 
 /** Makes the steps work in this process: for the engine by their ids, and for direct calls. */
@@ -39,7 +43,7 @@ export function installSteps(parts: StepParts): void {
 }
 
 function createSteps(parts: StepParts): StepImplementations {
-  const { dispatcher, inFlight, shards, looseShards, checkpoints, jobEvents } = parts;
+  const { dispatcher, inFlight, shards, looseShards, checkpoints, callbacks, jobEvents } = parts;
   return {
     findAvailableServers: (registry, region) =>
       enveloped(async () => {
@@ -64,10 +68,13 @@ function createSteps(parts: StepParts): StepImplementations {
         // Outside of a run there is no journal.
         const events = execution && jobEvents(runId, jobId);
         const context = { runId, jobId, ...(events && { onEvent: events.onEvent }) };
-        return inFlight.run(undefined, async (place) => {
+        const ended = new AbortController();
+        const off = execution && parts.onRunEnd(runId, () => ended.abort(runEnded()));
+        return inFlight.run(ended.signal, async (place) => {
           try {
             return await dispatcher.execute(server, job, { ...context, ...place });
           } finally {
+            off?.();
             await events?.close();
           }
         });
@@ -96,6 +103,12 @@ function createSteps(parts: StepParts): StepImplementations {
       if (!execution) return { ok: false, error: noRun("awaitCheckpoint").toJSON() };
       return { ok: true, value: await checkpoints.find(runId, type, ordinal) };
     },
+    // And these with a World out of reach; what a receiver does is no failure of the step.
+    readCallback: async (runId) => ({ ok: true, value: await callbacks.read(runId) }),
+    deliverCallback: async (message, attempt) => ({
+      ok: true,
+      value: await callbacks.deliver(caller().runId, message, attempt),
+    }),
   };
 }
 
@@ -106,6 +119,10 @@ function ordinalOf(execution: StepExecution): number {
   const ordinal = (posted.get(execution) ?? 0) + 1;
   posted.set(execution, ordinal);
   return ordinal;
+}
+
+function runEnded(): OrchestratorError {
+  return new OrchestratorError("EXECUTION_FAILED", "The run has ended, by a cancel or otherwise");
 }
 
 function noRun(name: string): OrchestratorError {

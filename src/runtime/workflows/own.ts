@@ -1,8 +1,11 @@
-import { runWorkflow } from "../../core/run-workflow.ts";
+import { callbackWorkflowId, runWorkflow } from "../../core/run-workflow.ts";
+import { callback } from "./callback.ts";
 import { run } from "./run.ts";
 
-// The engine's builder would write this for a workflow of the user's; ours has an id without a version,
+// The engine's builder would write this for workflows of the user's; ours have ids without a version,
 // so that runs in flight survive an upgrade of this package.
 const registry = "__private_workflows";
 const slots = globalThis as { [registry]?: Map<string, unknown> };
-(slots[registry] ??= new Map()).set(runWorkflow.workflowId, run);
+const workflows = (slots[registry] ??= new Map());
+workflows.set(runWorkflow.workflowId, run);
+workflows.set(callbackWorkflowId, callback);
