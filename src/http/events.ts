@@ -1,4 +1,5 @@
 import { createEventStream, type EventStream, type H3Event } from "h3";
+import { onAbort } from "../core/abort.ts";
 import type { RunEvent, WorkflowRuns } from "../types/service.ts";
 import { type RequestScope, scopeOf } from "./request-scope.ts";
 import { badField } from "./start-request.ts";
@@ -51,11 +52,10 @@ export async function streamEvents(
     // A client that does not take what was sent keeps a stream from closing in order.
     setTimeout(drop, CLOSE_MS).unref();
   };
-  closing.addEventListener("abort", end, { once: true });
-  if (closing.aborted) end();
+  const off = onAbort(closing, end);
   open?.inc();
   stream.onClosed(() => {
-    closing.removeEventListener("abort", end);
+    off();
     open?.dec();
     gone.abort();
   });
