@@ -6,6 +6,7 @@ import { createRawClient, type RawAnswer, type RawRequest } from "../_support/fu
 import { type Described, describe } from "../_support/fuzz/operations.ts";
 import { requestsOf, toRaw } from "../_support/fuzz/requests.ts";
 import { startHost } from "../_support/hosts.ts";
+import { startReceiver } from "../_support/receiver.ts";
 
 const count = Number(process.env.FUZZ_REQUESTS ?? 10_000);
 const connections = 32;
@@ -19,6 +20,12 @@ const words = {
   mode: ["local"],
   workflow: ["run"],
 };
+
+const run = (name: string, rest: object = {}): object => ({
+  mode: "local",
+  runners: [{ name, input: { url: "https://example.com" } }],
+  ...rest,
+});
 
 const host = `import { createServer } from "node:http";
 import { createOrchestratorHandler, toNodeListener } from "@runners/orchestrator/http";
@@ -62,14 +69,27 @@ test(
   `${count} requests made from the document: right, nearly right and hostile ones`,
   { timeout: 240_000 },
   async () => {
+    const receiver = await startReceiver();
+    stops.push(receiver.close);
     const app = await createApp({ files: { "host.mjs": host } });
     stops.push(app.remove);
     const server = await startHost(`${app.dir}/host.mjs`, app.dir, {
+      // None of those that are made up is told of anything.
+      ORCHESTRATOR_CALLBACK_HOSTS: new URL(receiver.url).host,
       ORCHESTRATOR_LOG_LEVEL: "warn",
     });
     stops.push(() => server.stop("SIGKILL"));
     const described = describe((await send(`${server.url}/api/orchestrator/spec.json`)).body);
-    const drafts = fc.sample(requestsOf(described, words), { numRuns: count, seed });
+    const callback = { url: receiver.url, secret: "x".repeat(32) };
+    const requests = requestsOf(described, words, {
+      submitRun: [run("checkSlowly"), run("checkFonts", { failurePolicy: "all" })],
+      createRun: [
+        run("checkSlowly"),
+        run("checkTitle", { callback, metadata: { a: 1 }, tags: ["a"] }),
+        { workflow: "run", input: run("checkSlowly"), callback },
+      ],
+    });
+    const drafts = fc.sample(requests, { numRuns: count, seed });
     const wrong = new Map<string, string>();
     const succeeded = new Set<string>();
     const ids: string[] = [];
@@ -102,6 +122,7 @@ test(
     expect(Object.fromEntries(wrong), `FUZZ_SEED=${seed}`).toEqual({});
     // It was in the midst of things, and not refused at the door.
     expect([...succeeded].toSorted()).toEqual(described.operations.map(({ id }) => id).toSorted());
+    expect(receiver.deliveries.length).toBeGreaterThan(0);
     expect((await send(`${server.url}/health`)).status).toBe(200);
     expect((await send(`${server.url}/runs`)).body.runs).toHaveLength(20);
     expect(await server.stop("SIGTERM"), `FUZZ_SEED=${seed}`).toBe(0);
