@@ -133,11 +133,16 @@ test("the package holds what runs and no more", async () => {
   const names = stdout.trim().split("\n");
   expect(
     names.filter(
-      (name) => !/^package\/(?:dist\/|package\.json|README\.md|CHANGELOG\.md|LICENSE)/.test(name),
+      (name) =>
+        !/^package\/(?:dist\/|schemas\/\w+\.schema\.json$|package\.json|README\.md|CHANGELOG\.md|LICENSE)/.test(
+          name,
+        ),
     ),
   ).toEqual([]);
   expect(names).toContain("package/LICENSE");
   expect(names).toContain("package/dist/nitro.d.mts");
+  expect(names).toContain("package/dist/cli/orchestrator.mjs");
+  expect(names.filter((name) => name.startsWith("package/schemas/"))).toHaveLength(3);
 });
 
 test("its types resolve in a user's app, its own declarations included", async () => {
