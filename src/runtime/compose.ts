@@ -169,6 +169,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
       health?.stop();
       await runs.callbacks.close();
       guarding.close();
+      await observability.runs.close();
       await installed.close();
       await closeBrowser();
     },

@@ -19,6 +19,8 @@ export interface ObserveRunsOptions {
 export interface RunObserver {
   started(workflowId: string): void;
   ended(runId: string): void;
+  /** Resolves when all ends so far are told; those that come later are not, since the World is to close. */
+  close(): Promise<void>;
 }
 
 /** Runs whose end was told last, since a World may tell of an end more than once. */
@@ -27,6 +29,8 @@ const REMEMBERED = 1000;
 /** Watches runs of every workflow, whoever has started them. */
 export function observeRuns({ world, manifest, metrics, log }: ObserveRunsOptions): RunObserver {
   const told = new Set<string>();
+  const telling = new Set<Promise<void>>();
+  let closed = false;
 
   async function nameOf(workflowId: string): Promise<string> {
     const name = workflowNames(await manifest()).nameOf(workflowId);
@@ -59,12 +63,19 @@ export function observeRuns({ world, manifest, metrics, log }: ObserveRunsOption
       nameOf(workflowId).then(metrics.runStarted, () => metrics.runStarted(otherLabel));
     },
     ended(runId) {
-      if (told.has(runId)) return;
+      if (closed || told.has(runId)) return;
       told.add(runId);
       if (told.size > REMEMBERED) told.delete(told.values().next().value!);
-      tellEnd(runId).catch((error: unknown) =>
-        log.warn({ run_id: runId, err: error }, "a run's end could not be counted"),
-      );
+      const end = tellEnd(runId)
+        .catch((error: unknown) =>
+          log.warn({ run_id: runId, err: error }, "a run's end could not be counted"),
+        )
+        .finally(() => telling.delete(end));
+      telling.add(end);
+    },
+    async close() {
+      closed = true;
+      await Promise.all(telling);
     },
   };
 }

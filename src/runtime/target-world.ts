@@ -8,7 +8,9 @@ import { createTurns } from "./turns.ts";
 import { aroundCreate, type EngineHandlers, queuePrefixes, type World } from "./engine-world.ts";
 
 /** Who is told of ends of runs, and of starts and ends. */
-type Watchers = Record<"ends" | "news", RunWatchers> & { observer: RunObserver };
+type Watchers = Record<"ends" | "news", RunWatchers> & {
+  observer: Pick<RunObserver, "ended" | "started">;
+};
 
 /** What the local World offers beyond the World's interface. */
 interface DirectQueue {

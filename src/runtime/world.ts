@@ -39,7 +39,7 @@ export interface WorldSetup {
   ends: RunWatchers;
   /** Told of starts and ends of runs. */
   news: RunWatchers;
-  observer: RunObserver;
+  observer: Pick<RunObserver, "ended" | "started">;
 }
 
 /**

@@ -158,9 +158,7 @@ test("what fails is tried again, a redirect is not followed, and 410 is the end 
   }
   const failed = (name: string, text: string): Promise<unknown> =>
     server.printed(
-      new RegExp(
-        `\\[orchestrator\\] callback of run ${runs[name]} to 127\\.0\\.0\\.1:\\d+ failed ${text}`,
-      ),
+      new RegExp(`callback of run ${runs[name]} to 127\\.0\\.0\\.1:\\d+ failed ${text}`),
     );
   await failed("down", String.raw`\(attempt 1 of 9\): connect ECONNREFUSED .*; again in [56] s`);
   await failed("redirects", String.raw`\(attempt 1 of 9\): HTTP 307; again in [56] s`);

@@ -133,11 +133,16 @@ test("the package holds what runs and no more", async () => {
   const names = stdout.trim().split("\n");
   expect(
     names.filter(
-      (name) => !/^package\/(?:dist\/|package\.json|README\.md|CHANGELOG\.md|LICENSE)/.test(name),
+      (name) =>
+        !/^package\/(?:dist\/|schemas\/\w+\.schema\.json$|package\.json|README\.md|CHANGELOG\.md|LICENSE)/.test(
+          name,
+        ),
     ),
   ).toEqual([]);
   expect(names).toContain("package/LICENSE");
   expect(names).toContain("package/dist/nitro.d.mts");
+  expect(names).toContain("package/dist/cli/orchestrator.mjs");
+  expect(names.filter((name) => name.startsWith("package/schemas/"))).toHaveLength(3);
 });
 
 test("its types resolve in a user's app, its own declarations included", async () => {
@@ -151,6 +156,24 @@ test("its types resolve in a user's app, its own declarations included", async (
     .filter((line) => /error TS/.test(line) && !/^node_modules\/(?!@runners\/)/.test(line));
   expect(ours).toEqual([]);
   expect(code === 0 || output.includes("error TS")).toBe(true);
+});
+
+test("its JSON Schemas are to be had by their names", async () => {
+  const script = `
+    import { createRequire } from "node:module";
+    const { resolve } = createRequire(import.meta.url);
+    for (const name of ["run", "checkpoint", "event"]) {
+      const path = \`@runners/orchestrator/schemas/\${name}.schema.json\`;
+      const { default: schema } = await import(path, { with: { type: "json" } });
+      console.log(schema.$id, resolve(path).endsWith(".json"));
+    }
+  `;
+  await writeFile(join(app, "schemas.mjs"), script);
+  const { code, output } = await runNode(["--no-warnings", "schemas.mjs"], app);
+  expect([code, output.trim().split("\n")]).toEqual([
+    0,
+    ["run", "checkpoint", "event"].map((name) => `urn:runners:orchestrator:${name} true`),
+  ]);
 });
 
 test("a plain host runs with it, and nothing but the package and the engine", async () => {

@@ -9,6 +9,8 @@ export interface Operation {
   /** In capitals. */
   method: string;
   id: string;
+  /** The id of the operation that it is another path of, else its own. */
+  means: string;
   parameters: Schema[];
   /** Schema and examples of its JSON body, where it has one. */
   body?: { schema: Schema; examples: unknown[] };
@@ -39,6 +41,7 @@ export function describe(document: Schema): Described {
         path,
         method: method.toUpperCase(),
         id: operation.operationId,
+        means: operation["x-alias-of"] ?? operation.operationId,
         parameters: (operation.parameters ?? []).map(deref),
         ...(content && {
           body: {

@@ -27,14 +27,18 @@ export interface Draft {
 const ids = Array.from({ length: 1000 }, (_, number) => `known-${number}-known`);
 const knownIds = fc.constantFrom(...ids);
 
+/** Bodies of operations that do more than most of those that are made up, by the operation. */
+export type Bodies = Readonly<Record<string, readonly unknown[]>>;
+
 /** Requests that a document describes, that it nearly describes, and others. */
 export function requestsOf(
   { operations, deref }: Described,
   words: Making["words"],
+  bodies: Bodies = {},
 ): fc.Arbitrary<Draft> {
   const making = { deref, words: { ...words, id: ids, runId: ids, rerun: ids } };
   const each = operations.map((operation) => {
-    const right = rightRequests(operation, making);
+    const right = rightRequests(operation, making, bodies[operation.means] ?? []);
     return {
       // What starts runs, and what only runs that have not ended take, comes more often.
       weight: /^(?:add|create|submit|stream)/.test(operation.id) ? 3 : 1,
@@ -51,6 +55,7 @@ export function requestsOf(
 function rightRequests(
   { id, path, method, parameters, body }: Operation,
   making: Making,
+  bodies: readonly unknown[],
 ): fc.Arbitrary<Draft> {
   const values = parameters.map((parameter) => {
     const { name, in: place, required } = parameter;
@@ -60,10 +65,7 @@ function rightRequests(
   });
   const content = body
     ? fc.oneof(
-        {
-          weight: 2,
-          arbitrary: fc.constantFrom(...body.examples.map((value) => structuredClone(value))),
-        },
+        { weight: 2, arbitrary: clones([...body.examples, ...bodies]) },
         { weight: 3, arbitrary: valuesOf(body.schema, making) },
       )
     : fc.constant(undefined);
@@ -90,12 +92,20 @@ function rightRequests(
   });
 }
 
+/** Copies, since one with something wrong is changed. */
+function clones(values: readonly unknown[]): fc.Arbitrary<unknown> {
+  return fc.constantFrom(...values).map((value) => structuredClone(value));
+}
+
 /** A parameter's value: of an id mostly one that there is, of a wait one that this test has the time for. */
 function valueOf(name: string, any: fc.Arbitrary<unknown>, example: unknown): fc.Arbitrary<string> {
   const text = any.map(String);
   if (name === "wait") return fc.constantFrom("0", "0.05", "0.2");
   if (name === "id" || name === "runId") {
-    const ids = fc.oneof({ weight: 6, arbitrary: knownIds }, { weight: 1, arbitrary: text });
+    // What stands there may be a workflow's name, as its example says.
+    const isRun = String(example).startsWith("wrun_");
+    const known = isRun ? knownIds : fc.constant(String(example));
+    const ids = fc.oneof({ weight: 6, arbitrary: known }, { weight: 1, arbitrary: text });
     return ids.filter((id) => id !== "");
   }
   if (example === undefined) return text;
