@@ -189,7 +189,7 @@ export interface EmbeddedWorld extends World {
   onRunEnd(callback: (end: RunEnd) => void): () => void;
   /** Removes ended runs beyond the retention, with everything of theirs; answers how many. Runs by itself every hour and as runs end. */
   prune(): Promise<number>;
-  /** Counts the runs that have not ended, of a workflow or of all; at most 100,000 of a status. */
+  /** Counts the stored runs that have not ended, of a workflow or of all. */
   countOpenRuns(workflowName?: string): { pending: number; running: number };
   stats(): WorldStats;
 }

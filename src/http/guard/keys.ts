@@ -77,11 +77,9 @@ export function createKeyRing(keys: readonly ApiKey[]): KeyRing {
 
 /** What a request carries to say who sent it: `Authorization: Bearer …`, or `x-api-key`. */
 export function credentialOf(headers: Headers): string | undefined {
-  const authorization = headers.get("authorization");
-  if (authorization !== null) {
-    // Of another scheme it is a credential too, and no key.
-    return /^bearer +(\S.*)$/i.exec(authorization)?.[1]!.trim() ?? "";
-  }
+  const bearer = /^bearer(?: +(.*))?$/i.exec(headers.get("authorization") ?? "");
+  if (bearer) return (bearer[1] ?? "").trim();
+  // What is of another scheme is for a proxy in front, which passes it on.
   return headers.get("x-api-key") ?? undefined;
 }
 

@@ -63,7 +63,9 @@ test.each([
   [{ "x-api-key": "abc" }, "abc"],
   // What is said in both ways is not mixed: the standard's own goes first.
   [{ authorization: "Bearer abc", "x-api-key": "def" }, "abc"],
-  [{ authorization: "Basic YTpi" }, ""],
+  // What a proxy in front has asked for is none of ours.
+  [{ authorization: "Basic YTpi", "x-api-key": "abc" }, "abc"],
+  [{ authorization: "Basic YTpi" }, undefined],
   [{ authorization: "Bearer" }, ""],
   [{}, undefined],
 ])("%j carries %j", (headers, credential) => {
