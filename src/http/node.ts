@@ -34,6 +34,8 @@ export function toNodeListener(handler: (request: Request) => Promise<Response>)
 function withBody(request: Request, { body, readableEnded }: Treated): Request {
   const { method, signal, url } = request;
   if (body === undefined || !readableEnded || method === "GET" || method === "HEAD") return request;
+  // Of an address that cannot be read no other request can be made; the API refuses it.
+  if (!URL.canParse(url)) return request;
   const headers = new Headers(request.headers);
   // They were about the bytes that came.
   for (const name of ["content-encoding", "content-length", "transfer-encoding"]) {
