@@ -53,7 +53,7 @@ export function isForOperators(
   { method, url }: Pick<Request, "method" | "url">,
   mount: Pick<OpsRouteOptions, "route" | "service">,
 ): boolean {
-  if (method !== "GET" && method !== "HEAD") return false;
+  if (!isGet(method) || !URL.canParse(url)) return false;
   const { pathname } = new URL(url);
   return bases(mount).some((base) => [`${base}/health`, `${base}/ready`].includes(pathname));
 }
