@@ -21,7 +21,13 @@ export async function listHooks(world: World, runId?: string): Promise<Hook[]> {
 
 /** Wakes the workflow that waits for a hook, unless it waits no more, or has ended, or there is none. */
 export async function resumeWaiting(token: string, payload: unknown): Promise<void> {
-  const gone = ["EntityConflictError", "HookNotFoundError", "RunExpiredError"];
+  const gone = [
+    "EntityConflictError",
+    "HookNotFoundError",
+    "RunExpiredError",
+    // A World that others prune may have kept the hook.
+    "WorkflowRunNotFoundError",
+  ];
   try {
     await resumeHook(token, payload);
   } catch (error) {
