@@ -66,7 +66,7 @@ function fresh(body: unknown, status = 200): Response {
 }
 
 /** Whether a discovered workflow has the word for its name; a manifest that cannot be read has none. */
-export async function isWorkflow(
+async function isWorkflow(
   word: string,
   { manifest }: Pick<OpsRouteOptions, "manifest">,
 ): Promise<boolean> {
