@@ -46,7 +46,7 @@ function responseBlock(status, given) {
   var response = deref(given), types = Object.keys(response.content || {});
   return folded({}, [h("span", { class: "badge " + tone(status) }, status), h("span", {}, prose(response.description))], function () {
     return [headerList(response.headers)].concat(types.map(function (type) {
-      var content = response.content[type], schema = bare(content);
+      var content = response.content[type], schema = content["x-item-schema"] || bare(content);
       return [h("p", { class: "hint" }, type + (refName(schema) ? " · " + refName(schema) : "")), fields(schema, 0), examples(content)];
     }), types.length ? [] : h("p", { class: "empty" }, "No body."));
   });

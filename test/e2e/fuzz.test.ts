@@ -83,6 +83,7 @@ test(
     const callback = { url: receiver.url, secret: "x".repeat(32) };
     const requests = requestsOf(described, words, {
       submitRun: [run("checkSlowly"), run("checkFonts", { failurePolicy: "all" })],
+      startWorkflow: [run("checkLinks"), run("checkTitle", { tags: ["a"] })],
       createRun: [
         run("checkSlowly"),
         run("checkTitle", { callback, metadata: { a: 1 }, tags: ["a"] }),

@@ -158,6 +158,24 @@ test("its types resolve in a user's app, its own declarations included", async (
   expect(code === 0 || output.includes("error TS")).toBe(true);
 });
 
+test("its JSON Schemas are to be had by their names", async () => {
+  const script = `
+    import { createRequire } from "node:module";
+    const { resolve } = createRequire(import.meta.url);
+    for (const name of ["run", "checkpoint", "event"]) {
+      const path = \`@runners/orchestrator/schemas/\${name}.schema.json\`;
+      const { default: schema } = await import(path, { with: { type: "json" } });
+      console.log(schema.$id, resolve(path).endsWith(".json"));
+    }
+  `;
+  await writeFile(join(app, "schemas.mjs"), script);
+  const { code, output } = await runNode(["--no-warnings", "schemas.mjs"], app);
+  expect([code, output.trim().split("\n")]).toEqual([
+    0,
+    ["run", "checkpoint", "event"].map((name) => `urn:runners:orchestrator:${name} true`),
+  ]);
+});
+
 test("a plain host runs with it, and nothing but the package and the engine", async () => {
   const host = await startHost(join(app, "host.mjs"), join(dir, "host"));
   try {

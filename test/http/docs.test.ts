@@ -62,6 +62,8 @@ test.each(["/docs", "/docs/"])("%s renders every operation without the network",
     }
   }
   expect(text).toContain("The <b>day</b> to report.");
+  // Of an event stream, whose frames the document describes.
+  expect(text).toContain("Later than that of the run's checkpoint before.");
   // Of an answer's job, three levels down.
   expect(text).toContain("1 for the first try.");
   for (const status of ["202", "409", "501"]) expect(text).toContain(status);

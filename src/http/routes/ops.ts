@@ -65,7 +65,10 @@ function fresh(body: unknown, status = 200): Response {
 }
 
 /** Whether a discovered workflow has the word for its name; a manifest that cannot be read has none. */
-async function isWorkflow(word: string, { manifest }: OpsRouteOptions): Promise<boolean> {
+export async function isWorkflow(
+  word: string,
+  { manifest }: Pick<OpsRouteOptions, "manifest">,
+): Promise<boolean> {
   if (!manifest) return false;
   const { workflows } = await manifest().catch(() => ({ workflows: [] }));
   return workflows.some(({ name }) => name === word);
