@@ -124,7 +124,7 @@ describe("a fault is reported with file, line and mend", () => {
     ]);
   });
 
-  test.each(["run", "orchestrator", "docs"])(
+  test.each(["run", "runs", "orchestrator", "docs"])(
     "a workflow of the name %s, which is ours",
     async (name) => {
       const { problems } = await scanFiles({

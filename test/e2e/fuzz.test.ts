@@ -10,8 +10,8 @@ import { startReceiver } from "../_support/receiver.ts";
 
 const count = Number(process.env.FUZZ_REQUESTS ?? 10_000);
 const connections = 32;
-/** A failure names it, and `FUZZ_SEED` makes the same requests again. */
-const seed = Number(process.env.FUZZ_SEED ?? Date.now() % 2 ** 31);
+/** The same requests each time; `FUZZ_SEED` makes others. */
+const seed = Number(process.env.FUZZ_SEED ?? 20_261_125);
 
 /** What requests name, beside what is made up. */
 const words = {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { send } from "../_support/api.ts";
 import { startServer, type TestServer, workDir } from "../_support/app.ts";
+import { createRawClient, type RawAnswer } from "../_support/fuzz/client.ts";
 import { regionalRun, startHeldServer, type HeldServer } from "../_support/held-server.ts";
 
 let server: TestServer;
@@ -189,4 +190,20 @@ test("an unknown run is a 404 everywhere, and another method a 405", async () =>
   const patch = await send(`${runs}/x/events`, {}, { method: "PATCH" });
   expect([patch.status, patch.headers.get("allow")]).toEqual([405, "GET, HEAD"]);
   expect((await send(`${runs}/x/y/z`)).status).toBe(404);
+});
+
+test("a Host header that is none is a 400", async () => {
+  const client = createRawClient(server.url);
+  for (const path of ["", "/runs", "/health", "/greet"]) {
+    const answer = await client.send({
+      method: "GET",
+      target: `/api/orchestrator${path}`,
+      headers: [["Host", "nowhere.example:99999"]],
+      framing: "length",
+    });
+    expect(answer).toMatchObject({ kind: "answer", status: 400 });
+    const { body } = answer as Extract<RawAnswer, { kind: "answer" }>;
+    expect(body.toString()).toBe('{"error":"The Host header is not valid"}');
+  }
+  client.close();
 });

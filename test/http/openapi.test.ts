@@ -194,10 +194,9 @@ test("a workflow's input schema is the body of its start, and a runner's is name
 });
 
 test("a workflow's name goes before a word of ours, but a run is submitted where it always was", async () => {
-  const workflows = ["orchestrator", "plan", "runs"].map(workflow);
+  const workflows = ["orchestrator", "plan"].map(workflow);
   const { paths } = await documentOf({ workflows, inputs: {} });
   expect(paths[`${route}/plan`].post.operationId).toBe("start_plan");
-  expect(paths[`${route}/runs`].get.operationId).toBe("poll_runs");
   expect(paths[`${route}/orchestrator`].post.operationId).toBe("submitRun_orchestrator");
   expect(paths[`${route}/orchestrator`].get.operationId).toBe("poll_orchestrator");
 });

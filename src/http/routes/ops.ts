@@ -53,7 +53,7 @@ export function isForOperators(
   { method, url }: Pick<Request, "method" | "url">,
   mount: Pick<OpsRouteOptions, "route" | "service">,
 ): boolean {
-  if (method !== "GET" && method !== "HEAD") return false;
+  if (!isGet(method) || !URL.canParse(url)) return false;
   const { pathname } = new URL(url);
   return bases(mount).some((base) => [`${base}/health`, `${base}/ready`].includes(pathname));
 }
@@ -65,7 +65,7 @@ function fresh(body: unknown, status = 200): Response {
 }
 
 /** Whether a discovered workflow has the word for its name; a manifest that cannot be read has none. */
-export async function isWorkflow(
+async function isWorkflow(
   word: string,
   { manifest }: Pick<OpsRouteOptions, "manifest">,
 ): Promise<boolean> {

@@ -12,7 +12,6 @@ import { parseRunFilter } from "../run-request.ts";
 import { actorOf, parseCheckpoint, parseTags, takeExtras } from "../service-request.ts";
 import { toServiceRun, toServiceStatus } from "../service-run.ts";
 import { badField } from "../start-request.ts";
-import { isWorkflow } from "./ops.ts";
 import { type Submission, submitBody } from "./regions.ts";
 import { startWorkflow, unknownWorkflow, withRun } from "./workflows.ts";
 
@@ -21,24 +20,18 @@ type Answer = (event: H3Event, id: string) => unknown;
 /** The run service below a path: `/runs` and what is below it. */
 export function addRunRoutes(app: H3, base: string, options: ApiOptions): void {
   const { workflowRuns, guard } = options;
-  const answer = async (event: H3Event, methods: Record<string, Answer>): Promise<unknown> => {
-    try {
-      return await answerOf(event, methods)(event, idOf(event));
-    } catch (error) {
-      return errorResponse(error);
-    }
-  };
   const add = (path: string, methods: Record<string, Answer>): void => {
-    app.all(`${base}/runs${path}`, (event) => answer(event, methods));
+    app.all(`${base}/runs${path}`, async (event) => {
+      try {
+        return await answerOf(event, methods)(event, idOf(event));
+      } catch (error) {
+        return errorResponse(error);
+      }
+    });
   };
-  const all: Record<string, Answer> = {
+  add("", {
     GET: (event) => listRuns(event, options),
     POST: (event) => createRun(event, base, options),
-  };
-  app.use(`${base}/runs`, async (event, next) => {
-    // Where the API is mounted, a workflow's name comes before a word of ours.
-    const taken = base === options.route && (await isWorkflow("runs", options));
-    return taken ? next() : answer(event, all);
   });
   add("/:id", {
     async GET(_event, id) {
