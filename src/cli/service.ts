@@ -39,7 +39,8 @@ export async function startService({ settings, port, host }: ServiceOptions): Pr
   await listen(server, port, host);
   await context.start();
   begin();
-  console.log(`Listening on ${urlOf(server)}`);
+  const url = urlOf(server);
+  console.log(`Listening on ${url}, docs at ${url}${route.slice(1)}${route && "/"}docs`);
 }
 
 /** Ends the process within bounds: first the jobs in flight, then the answers under way, then the World. */

@@ -1,13 +1,13 @@
 import type { CheckpointEntry, JobEntry, JournalEntry, LogEntry } from "../types/journal.ts";
 import type { RunStateName } from "../types/run.ts";
-import type { Checkpoint, RunEvent, RunJobChange, RunLog } from "../types/service.ts";
+import type { Checkpoint, FollowedEvent, RunJobChange, RunLog } from "../types/service.ts";
 import { isJobEnd } from "./job-ends.ts";
 import { jobPassed } from "./run-state.ts";
 
 /** What a run's journal tells its followers, entry by entry. */
 export interface EventFold {
   /** The event of the next entry; undefined for one that tells nothing new. */
-  next(entry: JournalEntry): Exclude<RunEvent, { event: "status" }> | undefined;
+  next(entry: JournalEntry): Exclude<FollowedEvent, { event: "status" }> | undefined;
   /** Whether the end of this job was told. */
   hasEnded(jobId: string): boolean;
 }

@@ -19,8 +19,12 @@ function h(tag, props) {
   return node;
 }
 
-/* A path of the document as it is to be asked for from here. */
-function place(path) { return base + path.slice(page.mount.length) || "/"; }
+/* A path of the document as it is to be asked for from here, also one beside the folder that the page is in. */
+function place(path) {
+  var mount = page.mount;
+  if (path === mount || path.indexOf(mount + "/") === 0) return base + path.slice(mount.length) || "/";
+  return (base.slice(-mount.length) === mount ? base.slice(0, -mount.length) : "") + path;
+}
 
 /* Text in which backticks mark code. */
 function prose(text) {

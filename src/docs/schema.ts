@@ -87,8 +87,13 @@ function fields(schema, depth) {
   var s = merged(schema);
   if (!hasFields(schema)) return null;
   if (choices(s)) {
-    return choices(s).filter(function (o) { return hasFields(o); }).map(function (option) {
-      return h("div", { class: "option" }, h("p", { class: "as" }, "as " + choiceName(option)), fields(option, depth));
+    var options = choices(s).filter(function (o) { return hasFields(o); });
+    return options.map(function (option, i) {
+      var as = "as " + choiceName(option);
+      /* Of many only the first is open: what comes after the list would be far away. */
+      return h("div", { class: "option" }, i > 0 && options.length > 2
+        ? folded({ class: "deeper" }, as, function () { return fields(option, depth); })
+        : [h("p", { class: "as" }, as), fields(option, depth)]);
     });
   }
   if (s.type === "array") return fields(s.items, depth);

@@ -80,7 +80,7 @@ pre { margin: 0; padding: 14px 16px; overflow: auto; max-height: 420px; line-hei
 .badge.get { background: var(--pass-soft); color: var(--pass); } .badge.post { background: var(--accent-soft); color: var(--accent); }
 .results { list-style: none; margin: 0; padding: 0; display: grid; gap: 6px; font-size: 14px; }
 .results li { display: flex; flex-wrap: wrap; gap: 2px 10px; align-items: baseline; } .results .why { flex-basis: 100%; color: var(--muted); font-size: 13px; overflow-wrap: anywhere; }
-.headers { margin: 0; display: grid; gap: 2px; font: 13px/1.6 var(--mono); } .headers div { display: flex; gap: 10px; } .headers dt { color: var(--faint); } .headers dd { margin: 0; overflow-wrap: anywhere; }
+.headers { margin: 0; display: grid; gap: 2px; font: 13px/1.6 var(--mono); } .headers div { display: flex; gap: 10px; } .headers dt { flex: none; color: var(--faint); } .headers dd { margin: 0; overflow-wrap: anywhere; }
 .asked { font-family: var(--mono); overflow-wrap: anywhere; }
 .time { color: var(--faint); font-size: 13px; font-variant-numeric: tabular-nums; }
 article { border-top: 1px solid var(--line); padding: 22px 0 26px; }
@@ -119,4 +119,5 @@ figure { margin: 0; } figcaption { font-size: 13px; color: var(--faint); margin-
   nav { position: static; max-height: none; padding: 18px 0 0; } .contents > summary { display: flex; border: 1px solid var(--line); border-radius: 8px; } .contents[open] > summary { margin-bottom: 14px; }
   .console { grid-template-columns: minmax(0, 1fr); } .console > div + div { border-left: 0; border-top: 1px solid var(--line); }
 }
+@media (max-width: 480px) { .param { grid-template-columns: auto 1fr; gap: 2px 10px; } .param input, .param select { grid-column: 1 / -1; } }
 `;

@@ -1,6 +1,6 @@
 import { createEventStream, type EventStream, type H3Event } from "h3";
 import { onAbort } from "../core/abort.ts";
-import type { RunEvent, WorkflowRuns } from "../types/service.ts";
+import type { FollowedEvent, RunEvent, WorkflowRuns } from "../types/service.ts";
 import { type RequestScope, scopeOf } from "./request-scope.ts";
 import { badField } from "./start-request.ts";
 import { toServiceStatus } from "./service-run.ts";
@@ -70,12 +70,12 @@ const CLOSE_MS = 1000;
 async function send(
   stream: EventStream,
   id: string,
-  events: AsyncIterable<RunEvent>,
+  events: AsyncIterable<FollowedEvent>,
   calm: Calm,
   scope: RequestScope | undefined,
 ): Promise<void> {
   try {
-    await calm.sending(stream.push(frame("hello", { runId: id })));
+    await calm.sending(stream.push(frame({ event: "hello", data: { runId: id } })));
     for await (const event of events) await calm.sending(stream.push(frameOf(event)));
   } catch (error) {
     scope?.log.error({ run_id: id, err: error }, "event stream failed");
@@ -136,7 +136,9 @@ function keepCalm(stream: EventStream, times: typeof defaultTimes, drop: () => v
     else if (performance.now() - since > times.stuck) drop();
   };
   const comment = beat(() => stream.pushComment(""));
-  const ping = beat(() => stream.push(frame("ping", { at: new Date().toISOString() })));
+  const ping = beat(() =>
+    stream.push(frame({ event: "ping", data: { at: new Date().toISOString() } })),
+  );
   const timers = [setInterval(comment, times.heartbeat), setInterval(ping, times.ping)];
   for (const timer of timers) timer.unref();
   return {
@@ -145,17 +147,15 @@ function keepCalm(stream: EventStream, times: typeof defaultTimes, drop: () => v
   };
 }
 
-function frameOf(event: RunEvent): { id?: string; event: string; data: string } {
-  if (event.event === "checkpoint") {
-    return { id: event.data.ts, ...frame("checkpoint", event.data) };
-  }
-  if (event.event !== "status") return frame(event.event, event.data);
+function frameOf(event: FollowedEvent): { id?: string; event: string; data: string } {
+  if (event.event === "checkpoint") return frame({ ...event, id: event.data.ts });
+  if (event.event !== "status") return frame(event);
   const { runId, state } = event.data;
-  return frame("status", { runId, status: toServiceStatus(state) });
+  return frame({ event: "status", data: { runId, status: toServiceStatus(state) } });
 }
 
-function frame(event: string, data: unknown): { event: string; data: string } {
-  return { event, data: JSON.stringify(data) };
+function frame(event: RunEvent): { id?: string; event: string; data: string } {
+  return { ...event, data: JSON.stringify(event.data) };
 }
 
 /**

@@ -1,14 +1,5 @@
 import type { RunStateName } from "../types/run.ts";
-import type { RunInfo } from "../types/service.ts";
-
-/** A state as the run service spells it; it has no word for a time that was up. */
-export type ServiceStatus = "canceled" | "completed" | "failed" | "pending" | "running";
-
-/** A run as the run service answers it. */
-export interface ServiceRun extends Omit<RunInfo, "runId"> {
-  id: string;
-  status: ServiceStatus;
-}
+import type { RunInfo, ServiceRun, ServiceStatus } from "../types/service.ts";
 
 const statuses: Record<RunStateName, ServiceStatus> = {
   queued: "pending",

@@ -1,8 +1,14 @@
 import * as z from "zod";
 import { checkpointLimits } from "../core/checkpoint.ts";
-import type { Checkpoint, RunJobChange, RunLog } from "../types/service.ts";
+import type {
+  Checkpoint,
+  RunEvent,
+  RunJobChange,
+  RunLog,
+  ServiceRun,
+  ServiceStatus,
+} from "../types/service.ts";
 import { runRequestSchema, runStateSchema, tagsSchema } from "./schemas.ts";
-import type { ServiceRun, ServiceStatus } from "./service-run.ts";
 import { startRequestSchemas } from "./workflow-schemas.ts";
 
 /** Answer of `GET /runs`. */
@@ -12,16 +18,6 @@ export interface ServiceRunPage {
   /** Where the next page begins; absent on the last one. */
   cursor?: string;
 }
-
-/** A frame of a run's event stream, its data parsed. */
-export type ServiceEvent =
-  | { event: "hello"; data: { runId: string } }
-  | { event: "status"; data: { runId: string; status: ServiceStatus } }
-  /** Its `id` is the checkpoint's `ts`. */
-  | { event: "checkpoint"; id: string; data: Checkpoint }
-  | { event: "job"; data: RunJobChange }
-  | { event: "log"; data: RunLog }
-  | { event: "ping"; data: { at: string } };
 
 const isoTime = z.iso.datetime();
 const isoMilliseconds = z
@@ -104,7 +100,7 @@ const frame = (event: string, data: z.ZodType, lines: z.ZodRawShape = {}): z.Zod
   z.strictObject({ event: z.literal(event), ...lines, data }).meta({ title: event });
 
 /** A frame of a run's event stream, its data parsed. */
-export const serviceEventSchema: z.ZodType<ServiceEvent> = z
+export const serviceEventSchema: z.ZodType<RunEvent> = z
   .union([
     frame("hello", z.strictObject({ runId })),
     frame("status", z.strictObject({ runId, status: serviceStatusSchema })),
@@ -117,7 +113,7 @@ export const serviceEventSchema: z.ZodType<ServiceEvent> = z
   ])
   .meta({
     description: "A frame of a run's event stream, its data parsed.",
-  }) as unknown as z.ZodType<ServiceEvent>;
+  }) as unknown as z.ZodType<RunEvent>;
 
 /** Characters of a run's metadata as JSON: it comes with every list of runs. */
 const metadataLimit = 16_384;

@@ -38,7 +38,9 @@ function assertKeys(
   const allowed: readonly string[] = schema ? ["input", "options"] : [...argumentKeys, "options"];
   const unknown = Object.keys(body).find((key) => !allowed.includes(key));
   if (unknown !== undefined) {
-    const why = schema ? `"${entry.name}" has an input schema, so its body is` : "a body is";
+    const why = schema
+      ? `"${entry.name}" has an input schema, so it is called with`
+      : "a workflow is called with";
     throw badField(unknown, `is not expected: ${why} {${allowed.join(", ")}}`);
   }
   const given = argumentKeys.filter((key) => key in body);

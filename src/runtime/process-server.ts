@@ -1,3 +1,4 @@
+import { OrchestratorError } from "../core/errors.ts";
 import { idleSleep } from "../core/sleep.ts";
 import { standIn } from "../core/world-stand-in.ts";
 import type { Readiness } from "../types/service.ts";
@@ -160,6 +161,18 @@ export async function loadServer(settings: HandlerSettings): Promise<Orchestrato
   if (world.type === "target") process.env.WORKFLOW_TARGET_WORLD ||= world.name;
   standIn();
   // By this name, since the build of the package leaves what a dynamic import says as it is.
-  const { composeStandalone } = await import("#orchestrator/standalone");
+  const { composeStandalone } = await import("#orchestrator/standalone").catch(worldProblem);
   return composeStandalone(settings);
+}
+
+/** The engine loads the World's package when its own modules are evaluated, and says no more than what is not found. */
+function worldProblem(error: unknown): never {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const name = process.env.WORKFLOW_TARGET_WORLD;
+  if (code !== "MODULE_NOT_FOUND" || !name) throw error;
+  throw new OrchestratorError(
+    "CONFIG_INVALID",
+    `WORKFLOW_TARGET_WORLD or orchestrator.world names ${name}, which does not load: ${message.split("\n")[0]}; install it where the server is started`,
+    { cause: error },
+  );
 }

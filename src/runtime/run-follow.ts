@@ -1,7 +1,7 @@
 import { createEventFold, type EventFold } from "../core/run-events.ts";
 import { hasEnded } from "../core/run-state.ts";
 import type { RunJob, RunStateName } from "../types/run.ts";
-import type { FollowOptions, RunEvent } from "../types/service.ts";
+import type { FollowOptions, FollowedEvent } from "../types/service.ts";
 import type { JournalCursor, Journals } from "./journal.ts";
 import { listenTo, type RunWatchers } from "./run-watchers.ts";
 
@@ -31,7 +31,7 @@ export async function* followRun(
   parts: FollowParts,
   { runId, id }: { runId: string; id: string },
   options: FollowOptions,
-): AsyncGenerator<RunEvent> {
+): AsyncGenerator<FollowedEvent> {
   const news = listenTo(parts.news, runId, [options.signal]);
   try {
     const begin = options.after ?? (await skipped(parts, runId, options));
@@ -88,7 +88,7 @@ function createReader(
   parts: FollowParts,
   { runId, id }: { runId: string; id: string },
   begin: Begin,
-): { fold: EventFold; events: (signal: AbortSignal) => AsyncGenerator<RunEvent> } {
+): { fold: EventFold; events: (signal: AbortSignal) => AsyncGenerator<FollowedEvent> } {
   const after = typeof begin === "string" ? begin : "";
   const left = typeof begin === "string" ? { checkpoints: 0, logs: 0 } : { ...begin };
   const told = new Set<string>();
@@ -97,7 +97,7 @@ function createReader(
   /** Whether what is read comes after where the follower begins. */
   let begun = after === "";
 
-  function wanted(event: RunEvent): boolean {
+  function wanted(event: FollowedEvent): boolean {
     if (event.event === "checkpoint") {
       const { id: checkpointId, ts } = event.data;
       if (ts >= after) begun = true;
@@ -135,7 +135,7 @@ async function* unjournalled(
   parts: FollowParts,
   { runId, id }: { runId: string; id: string },
   fold: EventFold,
-): AsyncGenerator<RunEvent> {
+): AsyncGenerator<FollowedEvent> {
   for (const job of await parts.jobsOf(runId)) {
     if (fold.hasEnded(job.jobId) || !hasEnded(job.state)) continue;
     const at = job.completedAt ?? new Date().toISOString();

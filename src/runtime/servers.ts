@@ -35,7 +35,7 @@ export async function createRegistry(
     registry = parseRegistry(parseVariable(env.ORCHESTRATOR_REGISTRY), path);
     module = undefined;
   }
-  module ??= await importModule<RegistryModule>(registry);
+  module ??= await importModule<RegistryModule>(registry, path);
   if (registry.type === "module") return assertRegistry(await instance(module), path);
   return new InMemoryServerRegistry({
     servers: serversOf(registry, env),
@@ -61,7 +61,7 @@ export async function createBalancer(
     loadBalancer = parseLoadBalancer(parseVariable(env.ORCHESTRATOR_LOAD_BALANCER), path);
     module = undefined;
   }
-  module ??= await importModule<LoadBalancerModule>(loadBalancer);
+  module ??= await importModule<LoadBalancerModule>(loadBalancer, path);
   if (loadBalancer.type === "module") return assertBalancer(await instance(module), path);
   return createLoadBalancer(loadBalancer.type === "env" ? "least-load" : loadBalancer.type);
 }
@@ -88,12 +88,22 @@ function parseVariable(value: string): unknown {
 
 async function importModule<Module>(
   resolved: ResolvedLoadBalancer | ResolvedRegistry,
+  path: string,
 ): Promise<Module | undefined> {
   if (resolved.type !== "module") return undefined;
   const isPath = /^(?:\.|\/|[A-Za-z]:)/.test(resolved.path);
   // Only known at start, so no bundler may look into it.
   const specifier = isPath ? pathToFileURL(resolve(resolved.path)).href : resolved.path;
-  return ((await import(/* @vite-ignore */ specifier)) as { default: Module }).default;
+  try {
+    return ((await import(/* @vite-ignore */ specifier)) as { default: Module }).default;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new OrchestratorError(
+      "CONFIG_INVALID",
+      `${path} names a module that does not load: ${reason}`,
+      { cause: error },
+    );
+  }
 }
 
 /** What a module's default export is or makes: an instance, a factory or a class. */

@@ -22,6 +22,15 @@ export interface RunInfo {
   completedAt?: string;
 }
 
+/** A state as the run service spells it; it has no word for a time that was up. */
+export type ServiceStatus = "canceled" | "completed" | "failed" | "pending" | "running";
+
+/** A run as the run service answers it. */
+export interface ServiceRun extends Omit<RunInfo, "runId"> {
+  id: string;
+  status: ServiceStatus;
+}
+
 /** Something that was noted about a run: by a client, by a runner or by its workflow. */
 export interface Checkpoint {
   id: string;
@@ -61,11 +70,21 @@ export interface RunJobChange {
 }
 
 /** What a follower of a run is told. */
-export type RunEvent =
+export type FollowedEvent =
   | { event: "checkpoint"; data: Checkpoint }
   | { event: "job"; data: RunJobChange }
   | { event: "log"; data: RunLog }
   | { event: "status"; data: { runId: string; state: RunStateName } };
+
+/** A frame of a run's event stream, its data parsed. */
+export type RunEvent =
+  | { event: "hello"; data: { runId: string } }
+  | { event: "status"; data: { runId: string; status: ServiceStatus } }
+  /** Its `id` is the checkpoint's `ts`. */
+  | { event: "checkpoint"; id: string; data: Checkpoint }
+  | { event: "job"; data: RunJobChange }
+  | { event: "log"; data: RunLog }
+  | { event: "ping"; data: { at: string } };
 
 /** Where a follower begins. */
 export interface FollowOptions {
@@ -132,7 +151,7 @@ export interface WorkflowRuns {
    * What happened to the run, and what happens until it has ended; its last event is then its last
    * status. Reads no further ahead than it is asked to.
    */
-  follow(id: string, options: FollowOptions): Promise<AsyncIterable<RunEvent> | undefined>;
+  follow(id: string, options: FollowOptions): Promise<AsyncIterable<FollowedEvent> | undefined>;
 }
 
 /** Tells of runs' ends by HTTP. */

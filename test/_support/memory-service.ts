@@ -3,7 +3,7 @@ import { createEventFold } from "../../src/core/run-events.ts";
 import { hasEnded } from "../../src/core/run-state.ts";
 import { runWorkflow } from "../../src/core/run-workflow.ts";
 import type { RunFacts } from "../../src/core/run-results.ts";
-import type { Checkpoint, RunEvent, RunInfo, WorkflowRuns } from "../../src/types/service.ts";
+import type { Checkpoint, FollowedEvent, RunInfo, WorkflowRuns } from "../../src/types/service.ts";
 import type { MemoryRun } from "./memory-runs.ts";
 
 /** Runs in memory, and how they change. */
@@ -17,7 +17,7 @@ export interface MemorySource {
 
 /** A second implementation of the port, on the same journals as the other one of the run routes. */
 export function createMemoryService({ all, find, finish, now }: MemorySource): WorkflowRuns {
-  function eventsOf({ journal, facts }: MemoryRun): RunEvent[] {
+  function eventsOf({ journal, facts }: MemoryRun): FollowedEvent[] {
     const fold = createEventFold(facts.runId);
     return journal.flatMap((entry) => fold.next(entry) ?? []);
   }
@@ -25,7 +25,7 @@ export function createMemoryService({ all, find, finish, now }: MemorySource): W
   async function* follow(
     run: MemoryRun,
     { after = "", replay, signal }: Parameters<WorkflowRuns["follow"]>[1],
-  ): AsyncGenerator<RunEvent> {
+  ): AsyncGenerator<FollowedEvent> {
     const { facts, changed } = run;
     const before = (event: string): number =>
       eventsOf(run).filter((told) => told.event === event).length - replay;
@@ -109,7 +109,7 @@ async function* iterated<T>(items: readonly T[]): AsyncGenerator<T> {
   yield* items;
 }
 
-function checkpointOf(event: RunEvent): Checkpoint[] {
+function checkpointOf(event: FollowedEvent): Checkpoint[] {
   return event.event === "checkpoint" ? [event.data] : [];
 }
 

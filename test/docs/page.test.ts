@@ -6,6 +6,11 @@ import { openDocs } from "../_support/docs-page.ts";
 
 const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` });
 
+const object = (name: string) => ({
+  type: "object",
+  properties: { [name]: { type: "string" } },
+});
+
 /** A document with what ours have not: streams, schemas in parts, parameters of the path itself. */
 const specification = {
   openapi: "3.1.0",
@@ -32,6 +37,21 @@ const specification = {
         summary: "Change",
         requestBody: { content: { "application/json": { schema: ref("Part") } } },
         responses: { 204: { description: "Changed." } },
+      },
+    },
+    "/api/below": {
+      post: {
+        operationId: "choose",
+        tags: ["all"],
+        summary: "Choose",
+        requestBody: {
+          content: {
+            "application/json": {
+              schema: { anyOf: ["first", "second", "third"].map((name) => object(name)) },
+            },
+          },
+        },
+        responses: { 204: { description: "Chosen." } },
       },
     },
   },
@@ -64,11 +84,12 @@ const server = serve({
   fetch(request) {
     const { pathname, search } = new URL(request.url);
     asked.push(`${request.method} ${pathname}${search}`);
-    if (pathname === "/docs") {
-      const options = { nonce: "n", title: '"<b>&', mount: "", featured: "listen" };
+    if (pathname.endsWith("/docs")) {
+      const mount = pathname === "/docs" ? "" : "/api";
+      const options = { nonce: "n", title: '"<b>&', mount, featured: "listen" };
       return new Response(docsPage(options), { headers: docsHeaders("n") });
     }
-    if (pathname === "/spec.json") return Response.json(specification);
+    if (pathname.endsWith("/spec.json")) return Response.json(specification);
     if (request.method === "PUT") return new Response(null, { status: 204 });
     const events = new ReadableStream<Uint8Array>({
       start: (controller) => controller.enqueue(new TextEncoder().encode("data: <one>\n\n")),
@@ -145,5 +166,30 @@ test("a schema's parts, choices and keys are shown, one that holds itself as far
   expect(await page.innerText("#change-reply")).toContain("No body.");
   expect(asked).toContain("PUT /streams/x");
   expect(problems).toEqual([]);
+  await close();
+});
+
+test("paths beside the folder of the page are asked for beside it, behind a prefix too", async () => {
+  const { page, problems, close } = await openDocs(
+    `${address.replace("/docs", "/app/api/docs")}#change`,
+  );
+  expect(await page.innerText("#change h3")).toContain("/app/streams/{name}");
+  expect(await page.innerText("#choose h3")).toContain("/app/api/below");
+  await page.fill("#change-param-name", "x");
+  await page.click("#change-send");
+  await page.waitForSelector("#change-status");
+  expect(asked).toContain("PUT /app/streams/x");
+  expect(problems).toEqual([]);
+  await close();
+});
+
+test("of many choices for a body the first is open, and the others when they are asked for", async () => {
+  const { page, close } = await openDocs(`${address}#choose`);
+  const body = page.locator("#choose .block", { hasText: "Body" }).first();
+  await body.waitFor();
+  expect(await body.locator(".option .name").allInnerTexts()).toEqual(["first"]);
+  await body.getByText("as {third}").click();
+  await body.locator(".option .name").nth(1).waitFor();
+  expect(await body.locator(".option .name").allInnerTexts()).toEqual(["first", "third"]);
   await close();
 });

@@ -39,6 +39,8 @@ test("it serves the API below its route, the operators' paths at the root too, a
   const runId = await submit(base, "local", "https://example.com");
   expect((await resultsOf(base, runId)).body.summary).toMatchObject({ total: 1, passed: 1 });
   expect(server.output().match(/Listening on/g)).toHaveLength(1);
+  const [, docs] = server.output().match(/docs at (\S+)/)!;
+  expect((await fetch(docs!)).headers.get("content-type")).toContain("text/html");
   expect(await server.stop("SIGTERM")).toBe(0);
 });
 
@@ -103,6 +105,14 @@ describe("what stops it is one line on stderr, and exit code 1", () => {
     expect(await refusal(["serve", "--port", "0"], { env: keyless })).toMatch(
       /ORCHESTRATOR_API_KEY must be/,
     );
+  });
+
+  test.each([
+    [{ ORCHESTRATOR_REGISTRY: "./none.mjs" }, /ORCHESTRATOR_REGISTRY names a module .*none\.mjs/],
+    [{ ORCHESTRATOR_LOAD_BALANCER: "./none.mjs" }, /ORCHESTRATOR_LOAD_BALANCER names a module /],
+    [{ WORKFLOW_TARGET_WORLD: "no-world" }, /WORKFLOW_TARGET_WORLD .*'no-world'; install it/],
+  ])("a module that is not there, %j", async (env, message) => {
+    expect(await refusal(["serve", "--port", "0"], { cwd: workDir(), env })).toMatch(message);
   });
 
   test("a port that is in use", async () => {

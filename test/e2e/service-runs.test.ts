@@ -116,6 +116,11 @@ describe("POST /runs", () => {
     ["", { mode: "remote", input: request }, "mode stands in input too"],
     ["", { ...request, callback: { url: "ftp://x" } }, "callback.url must be an absolute http(s)"],
     ["", { ...request, extra: 1 }, "extra is not expected"],
+    [
+      "",
+      { workflow: "sleeper", input: 1, extra: 1 },
+      "a workflow is called with {jobs, job, input",
+    ],
   ])("%s %j is refused, naming the field", async (query, body, message) => {
     const answer = await send(runs + query, body);
     expect(answer.status).toBe(400);

@@ -1,6 +1,5 @@
-import type { Checkpoint } from "../../types/service.ts";
-import type { ServiceRun } from "../service-run.ts";
-import type { ServiceEvent, ServiceRunPage } from "../service-schemas.ts";
+import type { Checkpoint, RunEvent, ServiceRun } from "../../types/service.ts";
+import type { ServiceRunPage } from "../service-schemas.ts";
 import { createdAt, type ExampleRunner, requestExamples, runId } from "./examples.ts";
 
 /** A body that starts a workflow of the app's own. */
@@ -57,7 +56,7 @@ export const checkpointExample: Checkpoint = {
 const jobId = "job_5f0c9c4e-6b1d-4d0a-9c58-0b7f9a1e2d31";
 const at = "2026-11-20T09:00:01.412Z";
 
-const events: ServiceEvent[] = [
+const events: RunEvent[] = [
   { event: "hello", data: { runId } },
   { event: "checkpoint", id: checkpointExample.ts, data: checkpointExample },
   { event: "log", data: { runId, at, message: "title read", jobId, runner: "checkTitle" } },
