@@ -39,8 +39,17 @@ export async function startService({ settings, port, host }: ServiceOptions): Pr
   await listen(server, port, host);
   await context.start();
   begin();
+  const warning = openDoors(host, process.env);
+  if (warning !== undefined) console.error(`[orchestrator] ${warning}`);
   const url = urlOf(server);
   console.log(`Listening on ${url}, docs at ${url}${route.slice(1)}${route && "/"}docs`);
+}
+
+/** What to say where others than this machine can start runs without a key; undefined where they cannot. */
+export function openDoors(host: string, env: NodeJS.ProcessEnv): string | undefined {
+  const { ORCHESTRATOR_API_KEY: key, ORCHESTRATOR_API_KEYS: keys } = env;
+  if (key || keys || /^(?:127\.|::1$|localhost$)/.test(host)) return undefined;
+  return `Whoever reaches ${host} can start runs, since no key is set: set ORCHESTRATOR_API_KEY`;
 }
 
 /** Ends the process within bounds: first the jobs in flight, then the answers under way, then the World. */

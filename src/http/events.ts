@@ -19,6 +19,12 @@ export interface EventStreamOptions {
 /** A comment keeps proxies from closing, a named event the watchdogs of clients, who do not see comments. */
 const defaultTimes = { heartbeat: 10_000, ping: 30_000, stuck: 60_000 };
 
+/** What every answer with a stream says of itself. */
+export const eventStreamHeaders: Record<string, string> = {
+  "content-type": "text/event-stream; charset=utf-8",
+  "cache-control": "no-cache",
+};
+
 /** Checkpoints, and log lines, that a new follower gets of those before. */
 const REPLAY = { default: 10, most: 100 };
 
@@ -44,8 +50,7 @@ export async function streamEvents(
   });
   if (!events) return undefined;
   const stream = createEventStream(event);
-  stream.headers.set("content-type", "text/event-stream; charset=utf-8");
-  stream.headers.set("cache-control", "no-cache");
+  for (const [name, value] of Object.entries(eventStreamHeaders)) stream.headers.set(name, value);
   const drop = makeDroppable(stream);
   const end = (): void => {
     gone.abort();

@@ -11,21 +11,20 @@ import {
 import { OrchestratorError } from "../core/errors.ts";
 import { callbackWorkflowId } from "../core/run-workflow.ts";
 import type { OrchestratorOptions } from "../types/config.ts";
+import type { LogFields } from "../types/observe.ts";
 import type { Callbacks } from "../types/service.ts";
 import { deliverOnce, type DeliveryOutcome } from "./callback-delivery.ts";
 import { secretProblem } from "./callback-signature.ts";
 import { type CallbackTargets, createCallbackTargets } from "./callback-targets.ts";
 import { readStored, type World } from "./engine-world.ts";
 import { isRunId } from "./engine.ts";
-import { type Hook, listHooks, resumeWaiting } from "./hooks.ts";
+import { type Hook, resumeWaiting } from "./hooks.ts";
 import type { InFlight } from "./in-flight.ts";
 import type { Starts } from "./starts.ts";
 
 /** What callbacks are made of. */
 export interface CallbackParts {
   world: () => World;
-  /** Whether no other process writes to the World. */
-  exclusive: boolean;
   starts: Starts;
   options: OrchestratorOptions["callbacks"];
   env: Record<string, string | undefined>;
@@ -33,9 +32,7 @@ export interface CallbackParts {
   newsOf: (runId: string) => Promise<CallbackNews>;
   inFlight: Pick<InFlight, "run">;
   /** Told what went wrong; neither a secret nor a URL's path or query is in it. */
-  note: (message: string) => void;
-  /** Milliseconds between two looks for those that a process of a shared World has left waiting. @default 60000 */
-  sweepEvery?: number;
+  note: (message: string, fields?: LogFields) => void;
 }
 
 /** A server's callbacks. */
@@ -48,8 +45,8 @@ export interface ServerCallbacks extends Callbacks {
   configure(): void;
   /** Wakes who waits for this run's end. */
   ended(runId: string): void;
-  /** Wakes who was left waiting by a process that died between storing an end and waking. */
-  recover(hooks: readonly Hook[]): Promise<void>;
+  /** Wakes a hook's workflow where the run has ended whose end it waits for. */
+  wakeDue(hook: Pick<Hook, "token">): Promise<void>;
   /** Resolves when all who are being woken are. */
   close(): Promise<void>;
   /** What there is to tell of a run. */
@@ -62,24 +59,13 @@ export interface ServerCallbacks extends Callbacks {
   deliver(callbackRunId: string, message: CallbackMessage, attempt: number): Promise<number | null>;
 }
 
-const SWEEP_MS = 60_000;
-
 /** Callbacks as runs of a workflow of ours, each of which waits by a hook of the engine's for its run to end. */
 export function createCallbacks(parts: CallbackParts): ServerCallbacks {
   const { world, starts, env, newsOf, inFlight, note } = parts;
   const waking = new Set<Promise<void>>();
   let settings: Settings | undefined;
-  let sweep: ReturnType<typeof setInterval> | undefined;
 
   const current = (): Settings => (settings ??= settingsOf(parts.options, env));
-
-  async function wakeEnded(hooks: readonly Hook[]): Promise<void> {
-    for (const { token } of hooks) {
-      const runId = parseCallbackToken(token);
-      if (runId === undefined || !(await isOver(world(), runId))) continue;
-      await resumeWaiting(token, null);
-    }
-  }
 
   /** Lets something be done meanwhile; what fails is done by a later sweep. */
   function meanwhile(work: Promise<void>): void {
@@ -110,20 +96,18 @@ export function createCallbacks(parts: CallbackParts): ServerCallbacks {
       });
     },
     ended: (runId) => meanwhile(resumeWaiting(callbackToken(runId), null)),
-    async recover(hooks) {
-      await wakeEnded(hooks);
-      if (parts.exclusive || sweep) return;
-      const again = async (): Promise<void> => wakeEnded(await listHooks(world()));
-      sweep = setInterval(() => meanwhile(again()), parts.sweepEvery ?? SWEEP_MS);
-      sweep.unref();
+    async wakeDue({ token }) {
+      const runId = parseCallbackToken(token);
+      if (runId === undefined || !(await isOver(world(), runId))) return;
+      await resumeWaiting(token, null);
     },
     async close() {
-      clearInterval(sweep);
       await Promise.all(waking);
     },
     async read(runId) {
       const news = await newsOf(runId);
-      if (news === "gone") note(`callback of run ${runId} given up: the run has been removed`);
+      if (news === "gone")
+        note(`callback of run ${runId} given up: the run has been removed`, { run_id: runId });
       return news;
     },
     async deliver(callbackRunId, message, attempt) {
@@ -138,6 +122,7 @@ export function createCallbacks(parts: CallbackParts): ServerCallbacks {
       const next = wait === undefined ? "given up" : `again in ${Math.round(wait / 1000)} s`;
       note(
         `callback of run ${message.runId} to ${new URL(input.url).host} failed (attempt ${attempt} of ${callbackAttempts}): ${outcome.failure}; ${next}`,
+        { run_id: message.runId },
       );
       return wait ?? null;
     },

@@ -2,7 +2,7 @@ import { parseAwaitedToken } from "../core/awaited.ts";
 import { createEventFold } from "../core/run-events.ts";
 import type { Checkpoint } from "../types/service.ts";
 import type { World } from "./engine-world.ts";
-import { type Hook, listHooks, resumeWaiting } from "./hooks.ts";
+import { type Hook, hooksOf, resumeWaiting, SWEEP_MS } from "./hooks.ts";
 import type { Journals } from "./journal.ts";
 
 /** The checkpoints of runs, and the workflows that wait for them. */
@@ -17,12 +17,14 @@ export interface Checkpoints {
    * @param id the id that they name, which may be the caller's own
    */
   all(runId: string, id?: string): AsyncIterable<Checkpoint>;
-  /** The n-th one of a type. */
-  find(runId: string, type: string, ordinal: number): Promise<Checkpoint | undefined>;
+  /** What the hook of this token waits for, where it is stored; else the wait ends when its time is up. */
+  await(token: string): Promise<Checkpoint | undefined>;
   /** Wakes the run's workflow where it waits for a checkpoint of this type that is stored. */
   wake(runId: string, type: string): Promise<void>;
-  /** Wakes who was left waiting by a process that died between storing a checkpoint and waking. */
-  recover(hooks: readonly Hook[]): Promise<void>;
+  /** Wakes a hook's workflow where what it waits for is stored, or its time is up; at that time, where it is near. */
+  wakeDue(hook: Pick<Hook, "token">): Promise<void>;
+  /** Forgets the times that come; the next start looks for them. */
+  stop(): void;
 }
 
 /** Checkpoints in the runs' journals; who waits for one does so by a hook of the engine's. */
@@ -45,18 +47,36 @@ export function createCheckpoints(world: () => World, journals: Journals): Check
     return undefined;
   }
 
-  /** Gives the waiting what there is for them; of one type, or of all. */
-  async function resumeAll(waiting: readonly Hook[], type?: string): Promise<void> {
-    for (const { token, runId } of waiting) {
-      const awaited = parseAwaitedToken(token);
-      if (!awaited || (type !== undefined && awaited.type !== type)) continue;
-      const checkpoint = await find(runId, awaited.type, awaited.ordinal);
-      if (checkpoint) await resumeWaiting(token, checkpoint);
-    }
+  /** Timers by the token of the hook whose wait they end. */
+  const timers = new Map<string, ReturnType<typeof setTimeout>>();
+
+  /** Ends a wait at its time; a sweep comes back to one that is later than the next. */
+  function endInTime(token: string, deadline: number): void {
+    const left = deadline - Date.now();
+    if (left > 2 * SWEEP_MS || timers.has(token)) return;
+    const end = (): void => {
+      timers.delete(token);
+      // What fails is done by the next sweep.
+      wakeDue({ token }).catch(() => undefined);
+    };
+    timers.set(token, setTimeout(end, Math.max(0, left)).unref());
   }
 
-  const wake = async (runId: string, type: string): Promise<void> =>
-    resumeAll(await listHooks(world(), runId), type);
+  async function wakeDue({ token }: Pick<Hook, "token">): Promise<void> {
+    const awaited = parseAwaitedToken(token);
+    if (!awaited) return;
+    const { runId, type, ordinal, deadline } = awaited;
+    const checkpoint = await find(runId, type, ordinal);
+    if (checkpoint) await resumeWaiting(token, checkpoint);
+    else if (deadline !== undefined && deadline <= Date.now()) await resumeWaiting(token, null);
+    else if (deadline !== undefined) endInTime(token, deadline);
+  }
+
+  async function wake(runId: string, type: string): Promise<void> {
+    for await (const hook of hooksOf(world(), runId)) {
+      if (parseAwaitedToken(hook.token)?.type === type) await wakeDue(hook);
+    }
+  }
 
   const store: Checkpoints["store"] = (runId, { id, type, data }) => {
     const entry = { type: "checkpoint", id, at: Date.now(), kind: type } as const;
@@ -70,9 +90,18 @@ export function createCheckpoints(world: () => World, journals: Journals): Check
       await wake(runId, checkpoint.type);
     },
     all,
-    find,
+    async await(token) {
+      const { runId, type, ordinal, deadline } = parseAwaitedToken(token)!;
+      const checkpoint = await find(runId, type, ordinal);
+      if (!checkpoint && deadline !== undefined) endInTime(token, deadline);
+      return checkpoint;
+    },
     wake,
-    recover: (hooks) => resumeAll(hooks),
+    wakeDue,
+    stop() {
+      for (const timer of timers.values()) clearTimeout(timer);
+      timers.clear();
+    },
   };
 }
 

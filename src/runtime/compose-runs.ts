@@ -2,11 +2,13 @@ import type { Preview } from "../core/preview.ts";
 import type { RunEngine, RunService } from "../types/engine.ts";
 import type { CallbacksConfig } from "../types/config.ts";
 import type { Manifest } from "../types/manifest.ts";
+import type { LogFields } from "../types/observe.ts";
 import type { PlannedJob, RunMode } from "../types/run.ts";
 import type { WorkflowRuns } from "../types/service.ts";
 import { createCallbackNews } from "./callback-news.ts";
 import { createCallbacks, type ServerCallbacks } from "./callbacks.ts";
 import { type Checkpoints, createCheckpoints, wakingJournals } from "./checkpoints.ts";
+import { createHookSweep, type HookSweep } from "./hooks.ts";
 import type { InFlight } from "./in-flight.ts";
 import { createJournals, type Journals } from "./journal.ts";
 import { createRunLists } from "./run-lists.ts";
@@ -29,7 +31,7 @@ export interface RunParts {
   callbacks: CallbacksConfig;
   env: Record<string, string | undefined>;
   /** Takes down what an operator should know of. */
-  note: (message: string) => void;
+  note: (message: string, fields?: LogFields) => void;
 }
 
 /** A server's runs, as its API and its steps need them. */
@@ -38,6 +40,8 @@ export interface ServerRuns {
   every: WorkflowRuns;
   callbacks: ServerCallbacks;
   checkpoints: Checkpoints;
+  /** Wakes workflows that nobody else does. */
+  sweep: HookSweep;
   /** Of all runs; who waits for a checkpoint that is added to one is woken. */
   journals: Journals;
   views: RunViews;
@@ -65,7 +69,6 @@ export function composeRuns(parts: RunParts): ServerRuns {
   });
   const callbacks = createCallbacks({
     world,
-    exclusive,
     starts,
     options: parts.callbacks,
     env,
@@ -74,5 +77,13 @@ export function composeRuns(parts: RunParts): ServerRuns {
     note,
   });
   const waking = wakingJournals(journals, checkpoints.wake);
-  return { regional, every, callbacks, checkpoints, journals: waking, views };
+  const sweep = createHookSweep({
+    world,
+    wake: async (hook) => {
+      await checkpoints.wakeDue(hook);
+      await callbacks.wakeDue(hook);
+    },
+    note,
+  });
+  return { regional, every, callbacks, checkpoints, sweep, journals: waking, views };
 }

@@ -13,7 +13,6 @@ import { installExecution } from "./compose-execution.ts";
 import { composeRuns } from "./compose-runs.ts";
 import { createEngine } from "./engine.ts";
 import { createObservability } from "./observability.ts";
-import { listHooks } from "./hooks.ts";
 import { createServerGuard } from "./guard.ts";
 import { createInFlight } from "./in-flight.ts";
 import { createLocalMode } from "./local-mode.ts";
@@ -102,7 +101,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
       mode === "local" ? local.preview(jobs) : previewServers(jobs, servers!),
     callbacks: options.callbacks,
     env,
-    note: (message) => observability.http.log.warn({}, message),
+    note: (message, fields = {}) => observability.http.log.warn(fields, message),
   });
   let started = false;
   let health: HealthCheck | undefined;
@@ -124,9 +123,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     await observability.start(registry, installed.openRuns);
     // Last, since recovered runs call the steps at once.
     await installed.start();
-    const waiting = await listHooks(installed.world);
-    await runs.checkpoints.recover(waiting);
-    await runs.callbacks.recover(waiting);
+    await runs.sweep.start();
     started = true;
   }
 
@@ -167,6 +164,8 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     async close() {
       await drain();
       health?.stop();
+      runs.sweep.stop();
+      runs.checkpoints.stop();
       await runs.callbacks.close();
       guarding.close();
       await observability.runs.close();

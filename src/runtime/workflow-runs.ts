@@ -92,19 +92,18 @@ export function createWorkflowRuns(options: WorkflowRunsOptions): WorkflowRuns {
     },
     async checkpoints(id) {
       const run = await find(id);
-      return run && checkpoints.all(run.runId, (await infoOf(run)).runId);
+      return run && checkpoints.all(run.runId, id);
     },
     async follow(id, request) {
       const run = await find(id);
       if (!run) return undefined;
-      const info = await infoOf(run);
       const ours = run.workflowName === runWorkflow.workflowId;
       const jobsOf = async (runId: string) =>
         ours ? ((await regional.results(runId))?.jobs ?? []) : [];
       const reread = options.exclusive ? REREAD.exclusive : REREAD.shared;
       return followRun(
         { journals, news, stateOf, jobsOf, reread },
-        { runId: run.runId, id: info.runId },
+        { runId: run.runId, id },
         request,
       );
     },

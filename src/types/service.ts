@@ -133,7 +133,8 @@ export type CheckpointOutcome =
 
 /**
  * Runs of every workflow, from the engine's records and the runs' journals. An id that it takes is the
- * engine's or the caller's own; it answers with undefined where no run has it.
+ * engine's or the caller's own; it answers with undefined where no run has it. Checkpoints and events name
+ * the run by the id that was asked for.
  */
 export interface WorkflowRuns {
   read(id: string): Promise<RunInfo | undefined>;

@@ -111,10 +111,15 @@ describe("jobs", () => {
 
 test("a hook's token names what it waits for, whatever the type's name", () => {
   fc.assert(
-    fc.property(fc.string({ unit: "grapheme", minLength: 1 }), fc.nat(), (type, ordinal) => {
-      const awaited = { runId: "wrun_1", ordinal, type };
-      expect(parseAwaitedToken(awaitedToken(awaited, 3))).toEqual(awaited);
-    }),
+    fc.property(
+      fc.string({ unit: "grapheme", minLength: 1 }),
+      fc.nat(),
+      fc.option(fc.integer({ min: 1 }), { nil: undefined }),
+      (type, ordinal, deadline) => {
+        const awaited = { runId: "wrun_1", ordinal, type, ...(deadline && { deadline }) };
+        expect(parseAwaitedToken(awaitedToken(awaited, 3))).toEqual(awaited);
+      },
+    ),
   );
   for (const other of ["", "mine", "@runners/orchestrator//checkpoint/", "checkpoint/a/1/1/t"]) {
     expect(parseAwaitedToken(other)).toBeUndefined();

@@ -82,6 +82,37 @@ test("a wait outlives kill -9, and so does what was posted", async () => {
   expect(await service.result("collect", id)).toEqual(["first", "second", "third"]);
 });
 
+test("a wait that was to end while the process was dead ends at the next start, and tells nothing else", async () => {
+  const cwd = workDir();
+  const before = await start(cwd);
+  const [soon, later] = await Promise.all(
+    ["1s", "3s"].map((timeout) => serviceOf(before).create("approval", "?", { timeout })),
+  );
+  await until(async () => {
+    const asked = await Promise.all([soon!, later!].map(serviceOf(before).checkpoints));
+    return asked.every(({ length }) => length === 1);
+  });
+  await before.stop("SIGKILL");
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const after = await start(cwd);
+  const service = serviceOf(after);
+  expect(await service.result("approval", soon!)).toEqual({ approved: false });
+  expect(await service.result("approval", later!)).toEqual({ approved: false });
+  const approved = await service.create("approval", "?", { timeout: "1h" });
+  await service.post(approved, "approved", { by: "Ada" });
+  expect(await service.result("approval", approved)).toEqual({ approved: true, by: "Ada" });
+  // The engine warns of what a workflow leaves behind.
+  expect(after.output()).not.toMatch(/uncommitted/);
+});
+
+test("a timeout that is none fails the run, naming it", async () => {
+  const service = serviceOf(await start());
+  const id = await service.create("approval", "?", { timeout: "soon" });
+  expect((await service.result("approval", id)).error).toMatch(
+    /timeout must be milliseconds, or a duration such as "30s", "2h" or "7d" \(got "soon"\)/,
+  );
+});
+
 test("a step that is executed again posts each of its checkpoints once", async () => {
   const service = serviceOf(await start());
   const id = await service.create("retrying", "x");

@@ -9,7 +9,7 @@ import {
   type ServerCallbacks,
 } from "../../src/runtime/callbacks.ts";
 import type { StoredRun, World } from "../../src/runtime/engine-world.ts";
-import { listHooks } from "../../src/runtime/hooks.ts";
+import { createHookSweep, type Hook, type HookSweep } from "../../src/runtime/hooks.ts";
 import { createInFlight } from "../../src/runtime/in-flight.ts";
 import { embeddedStarts } from "../../src/runtime/starts.ts";
 import type { EmbeddedWorld } from "../../src/world/index.ts";
@@ -28,7 +28,6 @@ beforeEach(async () => {
 function callbacksOf(parts: Partial<CallbackParts> = {}): ServerCallbacks {
   const callbacks = createCallbacks({
     world: () => world as unknown as World,
-    exclusive: true,
     starts: embeddedStarts(world),
     options: { allow: ["127.0.0.1"] },
     env: {},
@@ -67,7 +66,20 @@ async function waiting(id?: string): Promise<{ runId: string; resumed: () => Pro
   };
 }
 
-const hooks = (): ReturnType<typeof listHooks> => listHooks(world as unknown as World);
+/** What sweeps for these callbacks alone; it is stopped with the test. */
+function sweepOf(
+  callbacks: ServerCallbacks,
+  parts: Partial<Parameters<typeof createHookSweep>[0]> = {},
+): HookSweep {
+  const sweep = createHookSweep({
+    world: () => world as unknown as World,
+    wake: callbacks.wakeDue,
+    note: (message) => notes.push(message),
+    ...parts,
+  });
+  onTestFinished(sweep.stop);
+  return sweep;
+}
 
 test("a run's callback is registered once, also under the run's own id", async () => {
   const starts = embeddedStarts(world);
@@ -102,16 +114,32 @@ test("a start wakes who waits for a run that has ended, or has been removed", as
   const removed = await waiting("wrun_00000000000000000000000000");
   const [ended, going] = [await waiting(), await waiting()];
   await append(world, ended.runId, "run_cancelled");
-  await callbacks.recover(await hooks());
+  await sweepOf(callbacks).start();
   expect(await Promise.all([ended, going, removed].map(({ resumed }) => resumed()))).toEqual([
     1, 0, 1,
   ]);
 });
 
-test("on a shared World it is looked again and again for what another process has left", async () => {
-  const callbacks = callbacksOf({ exclusive: false, sweepEvery: 10 });
+test("one that cannot be woken keeps nobody else waiting, and is told of", async () => {
+  const callbacks = callbacksOf();
+  const waiters = [await waiting(), await waiting()];
+  for (const { runId } of waiters) await append(world, runId, "run_cancelled");
+  let first = true;
+  const failing = async (hook: Hook): Promise<void> => {
+    if (!first) return callbacks.wakeDue(hook);
+    first = false;
+    throw new Error("out of reach");
+  };
+  await sweepOf(callbacks, { wake: failing }).start();
+  const resumed = await Promise.all(waiters.map((waiter) => waiter.resumed()));
+  expect(resumed.toSorted()).toEqual([0, 1]);
+  expect(notes).toEqual([expect.stringMatching(/^run wrun_\w+ waits .*: out of reach$/)]);
+});
+
+test("it is looked again and again for what another process has left", async () => {
+  const callbacks = callbacksOf();
   const { runId, resumed } = await waiting();
-  await callbacks.recover(await hooks());
+  await sweepOf(callbacks, { every: 10 }).start();
   expect(await resumed()).toBe(0);
   await append(world, runId, "run_cancelled");
   await until(async () => (await resumed()) > 0);

@@ -4,7 +4,7 @@ import type { Manifest } from "../../types/manifest.ts";
 import type { RunPlan, RunStateName } from "../../types/run.ts";
 import type { ApiOptions } from "../app.ts";
 import { errorResponse, HttpProblem } from "../errors.ts";
-import { streamEvents } from "../events.ts";
+import { eventStreamHeaders, streamEvents } from "../events.ts";
 import { jsonListResponse, jsonResponse, readJsonObject } from "../json.ts";
 import { idempotencyKey, isGet, isRunId } from "../parameters.ts";
 import { scopeOf } from "../request-scope.ts";
@@ -63,7 +63,7 @@ export function addRunRoutes(app: H3, base: string, options: ApiOptions): void {
       if (event.req.method === "HEAD") {
         found(await workflowRuns.read(id));
         return new Response(null, {
-          headers: { "content-type": "text/event-stream; charset=utf-8" },
+          headers: eventStreamHeaders,
         });
       }
       return found(await streamEvents(event, id, { runs: workflowRuns, ...options.streams }));

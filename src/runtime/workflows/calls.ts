@@ -29,10 +29,8 @@ export interface StepImplementations {
   executeRunner(server: SelectedServer | Server, job: RunnerJob): Promise<Envelope<JobResult>>;
   executeShard(request: ShardRequest): Promise<Envelope<ShardReply>>;
   addCheckpoint(checkpoint: { type: string; data?: unknown }): Promise<Envelope<null>>;
-  findCheckpoint(awaited: {
-    type: string;
-    ordinal: number;
-  }): Promise<Envelope<Checkpoint | undefined>>;
+  /** What a hook of this token waits for, if it is there; else its wait ends in time. */
+  findCheckpoint(token: string): Promise<Envelope<Checkpoint | undefined>>;
   readCallback(runId: string): Promise<Envelope<CallbackNews>>;
   deliverCallback(message: CallbackMessage, attempt: number): Promise<Envelope<number | null>>;
 }

@@ -1,5 +1,7 @@
 import { awaitedToken } from "../../core/awaited.ts";
 import { assertCheckpoint } from "../../core/checkpoint.ts";
+import { parseDuration } from "../../core/duration.ts";
+import { OrchestratorError } from "../../core/errors.ts";
 import type { Checkpoint } from "../../types/service.ts";
 import { callStep } from "./calls.ts";
 import { workflowEngine } from "./engine-slots.ts";
@@ -36,18 +38,30 @@ export async function awaitCheckpoint<Data = unknown>(
   { timeout }: AwaitCheckpointOptions = {},
 ): Promise<(Checkpoint & { data?: Data }) | undefined> {
   assertCheckpoint("awaitCheckpoint", type);
-  const { createHook, sleep, runId } = workflowEngine("awaitCheckpoint");
+  const { createHook, runId } = workflowEngine("awaitCheckpoint");
+  const wait = timeout === undefined ? {} : { deadline: deadlineOf(timeout) };
   const ordinal = takeOrdinal(type);
-  const hook = createHook<Checkpoint>({ token: awaitedToken({ runId, ordinal, type }, ++calls) });
+  const token = awaitedToken({ runId, ordinal, type, ...wait }, ++calls);
+  // What ends the wait in time resumes the hook too. A sleep of the engine's would be told as forgotten
+  // by a workflow that did not need it in the end.
+  const hook = createHook<Checkpoint | null>({ token });
   // The engine stores a hook before it executes a step: what comes after the step has looked finds the hook.
-  let found = await callStep<Checkpoint | undefined>("findCheckpoint", [{ type, ordinal }]);
-  if (!found) {
-    const late = timeout === undefined ? [] : [sleep(timeout).then(() => undefined)];
-    found = await Promise.race([hook, ...late]);
-  }
+  const known = await callStep<Checkpoint | undefined>("findCheckpoint", [token]);
+  const found = known ?? (await hook);
   hook.dispose();
-  if (!found) giveBack(type, ordinal);
-  return found as (Checkpoint & { data?: Data }) | undefined;
+  if (found) return found as Checkpoint & { data?: Data };
+  giveBack(type, ordinal);
+  return undefined;
+}
+
+/** When a wait that begins now is over. The engine gives a replay the time at which it was first. */
+function deadlineOf(timeout: unknown): number {
+  const milliseconds = parseDuration(timeout);
+  if (milliseconds !== undefined) return Math.ceil(Date.now() + milliseconds);
+  throw new OrchestratorError(
+    "CONFIG_INVALID",
+    `awaitCheckpoint: timeout must be milliseconds, or a duration such as "30s", "2h" or "7d" (got ${JSON.stringify(timeout)})`,
+  );
 }
 
 /** Calls of this replay so far. A replay has a context of its own, so they count alike each time. */

@@ -22,7 +22,7 @@ export interface StepParts {
   shards: Shards;
   /** Executes shards of no run, as a step of the user's or other code may ask for. */
   looseShards: Shards;
-  checkpoints: Pick<Checkpoints, "add" | "find">;
+  checkpoints: Pick<Checkpoints, "add" | "await">;
   callbacks: Pick<ServerCallbacks, "deliver" | "read">;
   /** Where what the runners of a run's job tell goes. */
   jobEvents: OpenJobEvents;
@@ -98,11 +98,7 @@ function createSteps(parts: StepParts): StepImplementations {
       await checkpoints.add(runId, { ...checkpoint, id });
       return { ok: true, value: null };
     },
-    async findCheckpoint({ type, ordinal }) {
-      const { runId, execution } = caller();
-      if (!execution) return { ok: false, error: noRun("awaitCheckpoint").toJSON() };
-      return { ok: true, value: await checkpoints.find(runId, type, ordinal) };
-    },
+    findCheckpoint: async (token) => ({ ok: true, value: await checkpoints.await(token) }),
     // And these with a World out of reach; what a receiver does is no failure of the step.
     readCallback: async (runId) => ({ ok: true, value: await callbacks.read(runId) }),
     deliverCallback: async (message, attempt) => ({
