@@ -3,6 +3,7 @@ import { onAbort } from "../core/abort.ts";
 import { BodyTooLargeError } from "../core/body.ts";
 import { isOrchestratorError, OrchestratorError } from "../core/errors.ts";
 import type { Probe } from "../core/health-check.ts";
+import { eventLimits } from "../core/runner-events.ts";
 import { isPlainObject, sanitizeResults } from "../core/runner-result.ts";
 import type { ExecuteRequest, Executor } from "../types/executor.ts";
 import type { RunnerExecuteReply } from "../types/runner.ts";
@@ -85,7 +86,9 @@ async function call(
   try {
     const headers = { ...lowerCased(options.headers), ...init.headers };
     const { signal } = deadline;
-    const limit = options.maxResponseBytes ?? 5 * 1024 * 1024;
+    // What runners tell meanwhile must not leave less to their results.
+    const told = init.onLine ? eventLimits.bytes : 0;
+    const limit = (options.maxResponseBytes ?? 5 * 1024 * 1024) + told;
     const request = { ...init, url, headers, signal, limit };
     const answer = await (options.fetch
       ? fetchText(options.fetch, request, server)

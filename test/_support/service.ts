@@ -1,5 +1,4 @@
 import { mkdir, writeFile } from "node:fs/promises";
-import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { root, type TestServer, workDir } from "./app.ts";
 import { runNode, type Running, startNode } from "./process.ts";
@@ -25,15 +24,6 @@ export async function beginService(
   // Tests ask more of it than a client may.
   const limits = { RATE_LIMIT_MAX: "1000000" };
   return startNode([cli, "serve", "--port", "0", ...args], cwd, { ...limits, ...env });
-}
-
-/** A port of this machine's that nothing listens on. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** Runs the command to its end. */

@@ -6,7 +6,7 @@ import { parse } from "yaml";
 import { defaults } from "../../src/core/settings.ts";
 import { root, workDir } from "../_support/app.ts";
 import { runNode, startNode } from "../_support/process.ts";
-import { freePort } from "../_support/service.ts";
+import { freePort } from "../_support/process.ts";
 
 /** One instruction of the Dockerfile. */
 interface Instruction {

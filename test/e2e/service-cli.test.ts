@@ -5,7 +5,8 @@ import { send } from "../_support/api.ts";
 import { type TestServer, workDir } from "../_support/app.ts";
 import { resultsOf, submit } from "../_support/hosts.ts";
 import { version } from "../../src/core/version.ts";
-import { freePort, runCli, startService } from "../_support/service.ts";
+import { freePort } from "../_support/process.ts";
+import { runCli, startService } from "../_support/service.ts";
 
 const stops: (() => unknown)[] = [];
 afterEach(async () => {

@@ -7,7 +7,8 @@ import { send, until } from "../_support/api.ts";
 import { type TestServer, workDir } from "../_support/app.ts";
 import { type Fleet, createFleet, regions, registry } from "../_support/fleet.ts";
 import { passing, type Received } from "../_support/runner-server.ts";
-import { beginService, freePort, slowWorld, startService } from "../_support/service.ts";
+import { freePort } from "../_support/process.ts";
+import { beginService, slowWorld, startService } from "../_support/service.ts";
 
 let fleet: Fleet;
 const stops: (() => unknown)[] = [];

@@ -197,6 +197,14 @@ test("of more events than an execution may tell, the rest is left out", async ()
   expect((await execute(await lining(...large, { reply }))).events).toHaveLength(17);
 });
 
+test("what runners tell leaves the reply its whole size", async () => {
+  const told = Array.from({ length: 15 }, () => ({ ...checkpoint, data: "x".repeat(60_000) }));
+  const results = [{ name: "check", status: "pass", details: { page: "x".repeat(4.9e6) } }];
+  const { error, events } = await execute(await lining(...told, { reply: { results } }));
+  expect(error).toBeUndefined();
+  expect(events).toHaveLength(15);
+});
+
 test("a line, or many, over the limit of an answer end it", async () => {
   const huge = await serve((response) => {
     open(response);
