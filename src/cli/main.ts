@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from "node:util";
 import { defineCommand, renderUsage, runCommand } from "citty";
 import { version } from "../core/version.ts";
-import { reasonOf } from "../runtime/process-server.ts";
+import { reasonOf } from "../core/errors.ts";
 import { serve } from "./serve.ts";
 
 const commands = { serve };

@@ -1,10 +1,11 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { reasonOf } from "../core/errors.ts";
 import { toNodeListener } from "../http/node.ts";
 import type { OrchestratorContext } from "../runtime/compose.ts";
 import { onceReady } from "../runtime/early.ts";
 import type { HandlerSettings } from "../runtime/handler-options.ts";
-import { loadServer, reasonOf } from "../runtime/process-server.ts";
+import { loadServer } from "../runtime/process-server.ts";
 import { onEndSignal } from "../runtime/signals.ts";
 
 /** What a service is started with. */

@@ -75,6 +75,12 @@ export function isOrchestratorError(value: unknown): value is OrchestratorError 
   );
 }
 
+/** Why something failed, without the prefix that errors of the World carry themselves. */
+export function reasonOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replace(/^\[orchestrator\] /, "");
+}
+
 /** The error that plain data stands for. */
 export function errorFromData(data: ErrorData): OrchestratorError {
   return new OrchestratorError(data.code, data.message, data);

@@ -103,6 +103,12 @@ export function endStateOf(
   return timedOut || counts.timedOut > 0 ? "timed_out" : "failed";
 }
 
+/** What of a run's jobs kept it from being completed, in words. */
+export function shortfallOf({ total, failed, timedOut, passed }: Readonly<JobCounts>): string {
+  if (failed === 0) return `${total - passed} of ${total} jobs did not pass`;
+  return `${failed} of ${total} jobs failed${timedOut > 0 ? `, ${timedOut} of them timed out` : ""}`;
+}
+
 /** Whether a job was answered, and every result of it is a pass. */
 export function jobPassed({ state, results }: Pick<RunJob, "results" | "state">): boolean {
   return (

@@ -1,5 +1,6 @@
 import { definePlugin } from "nitro";
 import type { NitroAppPlugin } from "nitro/types";
+import { reasonOf } from "../core/errors.ts";
 import { useContext } from "./app.ts";
 import { closeIdleConnections } from "./idle-connections.ts";
 import { onEndSignalOfNitro } from "./signals.ts";
@@ -15,9 +16,7 @@ const plugin: NitroAppPlugin = definePlugin((nitroApp) => {
     void drain();
   });
   ready.catch((error: unknown) => {
-    const message = error instanceof Error ? error.message : String(error);
-    // Errors of the World carry the prefix themselves, since others may print them.
-    console.error(`[orchestrator] cannot start: ${message.replace(/^\[orchestrator\] /, "")}`);
+    console.error(`[orchestrator] cannot start: ${reasonOf(error)}`);
     process.exit(1);
   });
   nitroApp.hooks.hook("close", async () => {

@@ -1,4 +1,4 @@
-import { OrchestratorError } from "../core/errors.ts";
+import { OrchestratorError, reasonOf } from "../core/errors.ts";
 import { idleSleep } from "../core/sleep.ts";
 import { standIn } from "../core/world-stand-in.ts";
 import type { Readiness } from "../types/service.ts";
@@ -147,12 +147,6 @@ function startServer(
         await started?.close();
       })()),
   };
-}
-
-/** Why something failed, without the prefix that errors of the World carry themselves. */
-export function reasonOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return message.replace(/^\[orchestrator\] /, "");
 }
 
 /** Puts a server together that has not started; loads the engine, after what it must find when its modules are evaluated. */

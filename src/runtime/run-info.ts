@@ -1,3 +1,4 @@
+import { shortfallOf } from "../core/run-state.ts";
 import { runWorkflow } from "../core/run-workflow.ts";
 import type { Manifest } from "../types/manifest.ts";
 import type { RunStateName } from "../types/run.ts";
@@ -22,10 +23,19 @@ export function runInfoOf(
     ...(owner !== undefined && { owner }),
     ...(metadata && { metadata }),
     ...(tags && { tags }),
-    ...(run.status === "failed" && { error: run.error?.message ?? "unknown error" }),
+    ...failureOf(run),
+
     createdAt: run.createdAt.toISOString(),
     ...(run.completedAt && { completedAt: run.completedAt.toISOString() }),
   };
+}
+
+/** Why a run failed; of one over regions only a record with data can say. */
+function failureOf(run: StoredRun): { error?: string } {
+  if (run.status === "failed") return { error: run.error?.message ?? "unknown error" };
+  const ours = run.workflowName === runWorkflow.workflowId && run.output !== undefined;
+  const output = ours ? outputOf(run) : undefined;
+  return output && output.state !== "completed" ? { error: shortfallOf(output) } : {};
 }
 
 /** A run's state, from its record with data: what our workflow `run` comes to is in its output. */

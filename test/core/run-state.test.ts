@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { createRunFold, endStateOf } from "../../src/core/run-state.ts";
+import { createRunFold, endStateOf, shortfallOf } from "../../src/core/run-state.ts";
 import type { JournalEntry } from "../../src/types/journal.ts";
 import type { FailurePolicy, JobCounts, PlannedJob } from "../../src/types/run.ts";
 import type { RunnerResult } from "../../src/types/runner.ts";
@@ -217,4 +217,13 @@ test("10,000 jobs fold in a fraction of a second", () => {
   for (const entry of entries) folded.apply(entry);
   expect(performance.now() - before).toBeLessThan(250);
   expect(folded.counts).toMatchObject({ total: 10_000, completed: 10_000, passed: 0 });
+});
+
+test.each([
+  [{ total: 3, failed: 1 }, "1 of 3 jobs failed"],
+  [{ total: 3, failed: 2, timedOut: 1 }, "2 of 3 jobs failed, 1 of them timed out"],
+  [{ total: 4, completed: 4, passed: 3 }, "1 of 4 jobs did not pass"],
+])("of %j is said: %s", (given, text) => {
+  const none = { completed: 0, failed: 0, timedOut: 0, cancelled: 0, passed: 0 };
+  expect(shortfallOf({ ...none, ...given })).toBe(text);
 });

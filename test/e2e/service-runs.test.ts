@@ -71,6 +71,14 @@ describe("POST /runs", () => {
     });
   });
 
+  test("says what of a run over regions failed", async () => {
+    const regions = ["eu", "mars"];
+    const { body } = await send(runs, { ...request, regions });
+    await send(`${server.url}/api/orchestrator/${body.runId}?wait=20`);
+    const { run } = (await send(`${runs}/${body.runId}`)).body;
+    expect(run).toMatchObject({ status: "failed", error: "1 of 2 jobs failed" });
+  });
+
   test("takes the mode from the query, and a run request in input", async () => {
     for (const [query, body] of [
       ["?mode=remote", modeless],

@@ -160,7 +160,8 @@ describe("the log", () => {
   test("names the run that a request has started, and the trace it came in", async () => {
     const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     const headers = { traceparent, "x-request-id": "req-9" };
-    const { runId } = (await (await send(route, post(requestFor(), headers))).json()) as any;
+    const answer = await send(route, post(requestFor(), headers));
+    const { runId } = (await answer.json()) as { runId: string };
     await send(`${route}/greet`, post({ args: [] }, headers));
     const lines = seen.lines.map(({ message, id, run_id, workflow }) => [
       message,
