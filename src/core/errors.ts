@@ -12,7 +12,8 @@ export type ErrorCode =
   | "SERVER_REJECTED"
   | "SERVER_TIMEOUT"
   | "SERVER_UNREACHABLE"
-  | "UNKNOWN_SERVER";
+  | "UNKNOWN_SERVER"
+  | "WORKER_LOST";
 
 /** An error as plain data, for the engine's boundary, where classes lose their type. */
 export interface ErrorData {

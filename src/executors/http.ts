@@ -4,9 +4,8 @@ import { BodyTooLargeError } from "../core/body.ts";
 import { isOrchestratorError, OrchestratorError } from "../core/errors.ts";
 import type { Probe } from "../core/health-check.ts";
 import { eventLimits } from "../core/runner-events.ts";
-import { isPlainObject, sanitizeResults } from "../core/runner-result.ts";
+import { isPlainObject } from "../core/runner-result.ts";
 import type { ExecuteRequest, Executor } from "../types/executor.ts";
-import type { RunnerExecuteReply } from "../types/runner.ts";
 import type { Server } from "../types/server.ts";
 import { type HttpAnswer, type HttpRequest, sendRequest } from "./http-client.ts";
 import { createLineReader } from "./http-lines.ts";
@@ -17,6 +16,7 @@ import {
   responseText,
   tooLarge,
 } from "./http-response.ts";
+import { executeBody, readReply } from "./work-order.ts";
 
 /** How runner servers are called. */
 export interface HttpOptions {
@@ -52,11 +52,11 @@ export function createHttpExecutor(options: HttpOptions = {}): Executor {
       const text = await call(options, server, "execute", request, {
         method: "POST",
         headers: { ...executeHeaders(request), ...(lines && { accept: acceptLines }) },
-        body: JSON.stringify({ json: payloadOf(request) }),
+        body: JSON.stringify({ json: executeBody(request) }),
         ...(lines && { onLine: lines.take }),
       });
       const last = lines?.end() ?? { body: parseBody(text), text };
-      return readReply(last, request);
+      return readReply(last.body, last.text, request);
     },
   };
 }
@@ -142,16 +142,6 @@ function startDeadline(
   };
 }
 
-function payloadOf({ job, runId, server }: ExecuteRequest): Record<string, unknown> {
-  return {
-    url: job.url,
-    runners: job.runners,
-    runId,
-    region: job.region ?? server.region,
-    input: job.input,
-  };
-}
-
 const acceptLines = "application/x-ndjson, application/json";
 
 function executeHeaders({
@@ -179,21 +169,6 @@ function headerValue(text: string): string {
         : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`,
     )
     .join("");
-}
-
-function readReply(
-  { body, text }: { body: unknown; text: string },
-  { server, job }: ExecuteRequest,
-): RunnerExecuteReply {
-  if (!isPlainObject(body) || !Array.isArray(body.results)) {
-    throw invalidResponse(server, "no list of results", text);
-  }
-  const { region, runId, results } = body;
-  return {
-    ...(typeof region === "string" && { region }),
-    ...(typeof runId === "string" && { runId }),
-    results: sanitizeResults(results as unknown[], job.runners),
-  };
 }
 
 function timeoutError(server: Server, after: string): OrchestratorError {

@@ -83,7 +83,7 @@ async function importClient(variable: string): Promise<Pick<typeof import("iored
     if ((error as { code?: unknown } | null)?.code !== "ERR_MODULE_NOT_FOUND") throw error;
     throw new OrchestratorError(
       "CONFIG_INVALID",
-      `${variable} is set, which needs the package ioredis. Install it with \`npm install ioredis\`.`,
+      `${variable} is set, which needs the package ioredis. Install it with \`npm install ioredis@5\`.`,
       { cause: error },
     );
   }

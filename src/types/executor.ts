@@ -5,6 +5,10 @@ import type { Server } from "./server.ts";
 
 /** One attempt of a job. */
 export interface ExecuteRequest {
+  /**
+   * Where it goes: a runner server, or for executors from which workers pull, the queue of the job's
+   * region, whose id is `<executor>/<region>`.
+   */
   server: Server;
   job: RunnerJob;
   runId?: string;
@@ -14,8 +18,15 @@ export interface ExecuteRequest {
   attempt: number;
   /** Aborts the attempt. */
   signal?: AbortSignal;
-  /** Milliseconds until the attempt is given up. */
+  /** Milliseconds until the attempt is given up; where workers pull, from when one has begun it. */
   timeout: number;
+  /**
+   * Where workers pull: milliseconds the attempt waits while no worker of its region lives, until it is
+   * rejected with `NO_SERVER_AVAILABLE`. For one that lives and is merely busy it waits as long as it takes.
+   */
+  wait?: number;
+  /** Where workers pull: told which worker has begun the attempt. Must not throw. */
+  onStart?: (worker: string) => void;
   /** Told of what the job's runners note, as it comes; asks for it where it is there. Must not throw. */
   onEvent?: (event: RunnerEvent) => void;
   /** The attempt's place in its run's trace, for whoever executes it. */
@@ -25,11 +36,15 @@ export interface ExecuteRequest {
 /**
  * The driver that gets a job executed.
  *
- * An adapter must answer only with results that the runner server produced, must reject with an
+ * An adapter must answer only with results that the runner server or worker produced, must reject with an
  * `OrchestratorError` whose `retryable` says whether another server may succeed, must stop at
  * `signal` and `timeout`, and must not retry by itself.
  */
 export interface Executor {
   readonly name: string;
   execute(request: ExecuteRequest): Promise<RunnerExecuteReply>;
+  /** Connects, and rejects where the backend cannot be used as it is configured. */
+  start?(): Promise<void>;
+  /** Lets go of connections; what is in flight rejects. */
+  close?(): Promise<void>;
 }

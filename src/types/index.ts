@@ -10,3 +10,4 @@ export type * from "./runner.ts";
 export type * from "./server.ts";
 export type * from "./service.ts";
 export type * from "./shard.ts";
+export type * from "./work.ts";
