@@ -17,6 +17,10 @@ export {
   InMemoryServerRegistry,
   type InMemoryServerRegistryOptions,
 } from "./core/server-registry.ts";
+export {
+  StorageServerRegistry,
+  type StorageServerRegistryOptions,
+} from "./core/storage-registry.ts";
 export { mapSettled } from "./core/window.ts";
 export {
   executeRunnerStep,

@@ -28,6 +28,11 @@ export interface Leases {
   release(id: string): void;
   /** Live leases of a server. */
   count(serverId: string): number;
+  /**
+   * Where others hold places too: keeps a lease just taken if all of them are within the capacity, else gives it
+   * back. Absent where a lease that was taken is sure.
+   */
+  confirm?(lease: Lease, capacity: number): Promise<boolean>;
   /** Resolves at the next release, at the next expiry of a lease held now, or when aborted. */
   released(signal?: AbortSignal): Promise<void>;
 }

@@ -5,7 +5,7 @@ import type {
   ServerStatus,
 } from "../types/server.ts";
 import { OrchestratorError } from "./errors.ts";
-import type { Leases } from "./leases.ts";
+import type { Lease, Leases } from "./leases.ts";
 import { createLines } from "./line.ts";
 import { hasRoom, mayWork, noServer } from "./room.ts";
 import { firstOf, type Sleep } from "./sleep.ts";
@@ -70,6 +70,11 @@ export function createPlacement(options: PlacementOptions): Placement {
   /** Those who wait for the same servers, and when a patient one of them last saw one that lives. */
   const crowds = new Map<string, { size: number; livedAt: number }>();
 
+  /** Processes that take places from each other must not look in step. */
+  function lookAgain(): number {
+    return leases.confirm ? lookEvery * (0.6 + 0.8 * random()) : lookEvery;
+  }
+
   function list(region?: string): Promise<ServerStatus[]> {
     return registry.list(region === undefined ? undefined : { region });
   }
@@ -99,29 +104,55 @@ export function createPlacement(options: PlacementOptions): Placement {
   }
 
   /** No await between counting, choosing and leasing, so that jobs of one moment see each other. */
-  function take(
+  function pick(
     servers: readonly ServerStatus[],
     wanted: SelectOptions,
-  ): SelectedServer | undefined {
+  ): { server: ServerStatus; lease: Lease } | undefined {
     const roomy = counted(servers).filter((server) => mayWork(server) && hasRoom(server));
     if (roomy.length === 0) return undefined;
     const balancer = wanted.loadBalancer ?? options.loadBalancer;
     const choice = balancer.select(roomy, { now: now(), random, key: wanted.key });
-    const picked = roomy.find(({ id }) => id === choice?.id);
-    const lease = picked && leases.acquire(picked.id, { ttl: leaseTtl, capacity: picked.capacity });
-    return lease && selected(picked, lease.id);
+    const server = roomy.find(({ id }) => id === choice?.id);
+    const lease = server && leases.acquire(server.id, { ttl: leaseTtl, capacity: server.capacity });
+    return lease && { server: server!, lease };
+  }
+
+  /** Whether a place just taken is the caller's, also where other processes take places too. */
+  async function isSure({ circuit, capacity }: ServerStatus, lease: Lease): Promise<boolean> {
+    const most = circuit === "half-open" ? 1 : capacity;
+    return most === undefined || !leases.confirm || leases.confirm(lease, most);
+  }
+
+  /** A place on the server that the balancer picks, or on another where that one turns out to be full. */
+  async function take(
+    servers: readonly ServerStatus[],
+    wanted: SelectOptions,
+  ): Promise<SelectedServer | undefined> {
+    for (let left = servers; ;) {
+      const picked = pick(left, wanted);
+      if (!picked) return undefined;
+      const { server, lease } = picked;
+      if (await isSure(server, lease)) return selected(server, lease.id);
+      left = left.filter(({ id }) => id !== server.id);
+    }
   }
 
   /** A place on that very server, the one that is held for the caller if it still is. */
-  function occupy(server: ServerStatus, leaseId: string | undefined): SelectedServer | undefined {
+  async function occupy(
+    server: ServerStatus,
+    leaseId: string | undefined,
+  ): Promise<SelectedServer | undefined> {
     const terms = { ttl: leaseTtl, capacity: server.capacity };
     const held = leaseId === undefined ? undefined : leases.takeOver(leaseId, server.id, leaseTtl);
     const lease = held ?? leases.acquire(server.id, terms);
     if (!lease) return undefined;
     const others = leases.count(server.id) - 1;
-    if (mayWork({ ...server, inFlight: others })) return selected(server, lease.id);
-    leases.release(lease.id);
-    return undefined;
+    if (!mayWork({ ...server, inFlight: others })) {
+      leases.release(lease.id);
+      return undefined;
+    }
+    const sure = held !== undefined || (await isSure(server, lease));
+    return sure ? selected(server, lease.id) : undefined;
   }
 
   async function waitForRoom(
@@ -149,7 +180,7 @@ export function createPlacement(options: PlacementOptions): Placement {
       for (;;) {
         wanted.signal?.throwIfAborted();
         const servers = await candidates(ids, wanted);
-        const server = take(servers, wanted);
+        const server = await take(servers, wanted);
         if (wanted.patient && (server || counted(servers).some(mayWork))) crowd.livedAt = now();
         if (server) return server;
         // Servers that are down are given the whole wait, however long they were merely full before.
@@ -159,7 +190,7 @@ export function createPlacement(options: PlacementOptions): Placement {
         await firstOf(
           wanted.signal,
           (signal) => leases.released(signal),
-          (signal) => options.sleep(Math.min(left, lookEvery), signal),
+          (signal) => options.sleep(Math.min(left, lookAgain()), signal),
         );
       }
     } finally {
@@ -175,7 +206,7 @@ export function createPlacement(options: PlacementOptions): Placement {
     wanted.signal?.throwIfAborted();
     const ids = servers && (await idsOf(servers));
     const key = JSON.stringify([wanted.region, ids, wanted.exclude]);
-    const direct = lines.has(key) ? undefined : take(await candidates(ids, wanted), wanted);
+    const direct = lines.has(key) ? undefined : await take(await candidates(ids, wanted), wanted);
     return direct ?? waitForRoom(ids, wanted, key);
   }
 
@@ -204,7 +235,8 @@ export function createPlacement(options: PlacementOptions): Placement {
       const servers = await list();
       const server = servers.find((one) => one.id === id);
       if (!server) throw unknownServer(id, servers);
-      return occupy(server, leaseId) ?? select(undefined, { ...wanted, region: server.region });
+      const own = await occupy(server, leaseId);
+      return own ?? select(undefined, { ...wanted, region: server.region });
     },
   };
 }

@@ -1,5 +1,11 @@
 import type { CircuitConfig } from "../types/config.ts";
-import type { AttemptOutcome, Server, ServerRegistry, ServerStatus } from "../types/server.ts";
+import type {
+  AttemptOutcome,
+  Heartbeat,
+  Server,
+  ServerRegistry,
+  ServerStatus,
+} from "../types/server.ts";
 import { afterFailure, type Circuit, circuitState, closedCircuit } from "./circuit.ts";
 import { validateServer, validateServers } from "./server-config.ts";
 
@@ -21,7 +27,9 @@ export interface InMemoryServerRegistryOptions {
 interface Entry {
   server: Server;
   circuit: Circuit;
-  seen: Pick<ServerStatus, "lastError" | "lastSeenAt" | "load">;
+  seen: Pick<ServerStatus, "lastError" | "lastSeenAt" | "leavesAt" | "load">;
+  /** Milliseconds it may be silent; for ever without. */
+  ttl?: number;
 }
 
 /**
@@ -47,30 +55,32 @@ export class InMemoryServerRegistry implements ServerRegistry {
   }
 
   async list(filter: { region?: string } = {}): Promise<ServerStatus[]> {
+    this.#sweep();
     return [...this.#entries.values()]
       .filter(({ server }) => filter.region === undefined || server.region === filter.region)
       .map((entry) => this.#statusOf(entry));
   }
 
   /** A server that comes back under its id starts with a closed circuit. */
-  async register(server: Server): Promise<void> {
+  async register(server: Server, { ttl }: { ttl?: number } = {}): Promise<void> {
     const valid = validateServer(server);
-    this.#entries.set(valid.id, {
-      server: valid,
-      circuit: closedCircuit,
-      seen: { lastSeenAt: this.#now() },
-    });
+    const entry: Entry = { server: valid, circuit: closedCircuit, seen: {} };
+    if (ttl !== undefined) entry.ttl = ttl;
+    this.#entries.set(valid.id, entry);
+    this.#sign(entry);
   }
 
   async deregister(id: string): Promise<void> {
     this.#entries.delete(id);
   }
 
-  async heartbeat(id: string, state: { load?: number } = {}): Promise<void> {
+  async heartbeat(id: string, { load, capacity }: Heartbeat = {}): Promise<void> {
+    this.#sweep();
     const entry = this.#entries.get(id);
     if (!entry) return;
-    entry.seen.lastSeenAt = this.#now();
-    if (state.load !== undefined) entry.seen.load = state.load;
+    if (capacity !== undefined) entry.server = validateServer({ ...entry.server, capacity });
+    if (load !== undefined) entry.seen.load = load;
+    this.#sign(entry);
   }
 
   async report(id: string, outcome: AttemptOutcome): Promise<void> {
@@ -83,6 +93,18 @@ export class InMemoryServerRegistry implements ServerRegistry {
     } else {
       entry.circuit = afterFailure(entry.circuit, this.#now(), this.#circuit);
       entry.seen.lastError = outcome.error;
+    }
+  }
+
+  #sign(entry: Entry): void {
+    entry.seen.lastSeenAt = this.#now();
+    if (entry.ttl !== undefined) entry.seen.leavesAt = this.#now() + entry.ttl;
+  }
+
+  /** Lets go of servers that have been silent for too long. */
+  #sweep(): void {
+    for (const [id, { seen }] of this.#entries) {
+      if (seen.leavesAt !== undefined && seen.leavesAt <= this.#now()) this.#entries.delete(id);
     }
   }
 

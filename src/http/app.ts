@@ -1,7 +1,7 @@
 import { H3 } from "h3";
 import type { RunEngine, RunService } from "../types/engine.ts";
 import type { Manifest } from "../types/manifest.ts";
-import type { LoadBalancerHandle, ServerRegistryHandle } from "../types/server.ts";
+import type { LoadBalancerHandle, ServerMembers, ServerRegistryHandle } from "../types/server.ts";
 import type { Observability } from "../types/observe.ts";
 import type { Callbacks, Readiness, WorkflowRuns } from "../types/service.ts";
 import { errorResponse, failureOf, HttpProblem } from "./errors.ts";
@@ -12,6 +12,7 @@ import { scopeOf } from "./request-scope.ts";
 import { addDocsRoutes, type DocsRouteOptions } from "./routes/docs.ts";
 import { addOpsRoutes } from "./routes/ops.ts";
 import { addRoutes } from "./routes/paths.ts";
+import { addServerRoutes } from "./routes/servers.ts";
 
 /** What the API is served from. */
 export interface ApiOptions {
@@ -29,6 +30,8 @@ export interface ApiOptions {
   callbacks: Callbacks;
   /** What event streams need beside the runs. */
   streams: Omit<EventStreamOptions, "runs">;
+  /** The runner servers; undefined before the orchestrator has started. */
+  servers: () => ServerMembers | undefined;
   manifest: () => Promise<Manifest>;
   /** The runners of this process, for the documentation. */
   runners?: DocsRouteOptions["runners"];
@@ -49,6 +52,7 @@ export function createApi(options: ApiOptions): ApiHandler {
   noteFailures(app);
   addOpsRoutes(app, options);
   addDocsRoutes(app, options);
+  addServerRoutes(app, options);
   addRoutes(app, options);
   // What is below no mount.
   app.all("/**", () => errorResponse(new HttpProblem(404, "Not found")));

@@ -10,6 +10,7 @@ import type { ExampleRunner } from "./openapi/examples.ts";
 import { guardComponents, guarded, securitySchemes } from "./openapi/guarded.ts";
 import { headers, parameters, type Paths } from "./openapi/operation.ts";
 import { runPaths } from "./openapi/runs.ts";
+import { serverPaths } from "./openapi/servers.ts";
 import type { ExampleStart } from "./openapi/service-examples.ts";
 import { servicePaths } from "./openapi/service.ts";
 import {
@@ -74,6 +75,7 @@ export async function orchestratorDocument(
         description:
           "Runs of every workflow: created, followed as they happen, annotated, canceled. What operators ask for.",
       },
+      { name: "servers", description: "Runner servers: listed, and how they join and leave." },
       { name: "workflows", description: "This app's own workflows: listed, started, polled." },
       {
         name: "aliases",
@@ -129,6 +131,8 @@ async function pathsOf(
     await runPaths(route, all, runner),
     await workflowPaths(route, all),
     await servicePaths({ route, service, manifest: all, runner, start, auth }),
+    // A workflow that is called so goes before them.
+    own.some(({ name }) => name === "servers") ? {} : await serverPaths(route),
     metaPaths(route),
   ].reduce(merge);
   for (const workflow of described) {

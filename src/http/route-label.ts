@@ -23,13 +23,16 @@ const patterns = [
   "/orchestrator",
   "/plan",
   "/run",
+  "/servers",
   "/spec.json",
   "/:name",
   "/orchestrator/:id",
   "/run/:id",
+  "/servers/:id",
   "/:id/status",
   "/orchestrator/:id/status",
   "/run/:id/status",
+  "/servers/:id/heartbeat",
 ].map(compile);
 
 /** A pattern and its segments. */

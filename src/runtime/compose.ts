@@ -1,5 +1,4 @@
 import { startHealthCheck, type HealthCheck } from "../core/health-check.ts";
-import { createLeases } from "../core/leases.ts";
 import { previewServers } from "../core/preview.ts";
 import { createHttpProbe } from "../executors/http.ts";
 import { type ApiHandler, createApi } from "../http/app.ts";
@@ -17,7 +16,7 @@ import { createServerGuard } from "./guard.ts";
 import { createInFlight } from "./in-flight.ts";
 import { createLocalMode } from "./local-mode.ts";
 import { createRunWatchers } from "./run-watchers.ts";
-import { createBalancer, createRegistry } from "./servers.ts";
+import { createBalancer, createServers, type ServerParts } from "./servers.ts";
 import { getDefaultLoadBalancer, getDefaultRegistry } from "./workflows/steps.ts";
 import { type InstalledWorld, installWorld } from "./world.ts";
 
@@ -82,7 +81,6 @@ export function compose(parts: CompositionParts): OrchestratorContext {
   });
   const closing = new AbortController();
   const local = createLocalMode(parts.runners);
-  const leases = createLeases();
   const inFlight = createInFlight();
   const engine = createEngine(installed.starts, ends, closing.signal);
   const guarding = createServerGuard({
@@ -98,21 +96,27 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     news,
     inFlight,
     preview: async (mode, jobs) =>
-      mode === "local" ? local.preview(jobs) : previewServers(jobs, servers!),
+      mode === "local" ? local.preview(jobs) : previewServers(jobs, choosing!),
     callbacks: options.callbacks,
     env,
     note: (message, fields = {}) => observability.http.log.warn(fields, message),
   });
   let started = false;
   let health: HealthCheck | undefined;
-  let servers: Parameters<typeof previewServers>[1] | undefined;
+  let servers: ServerParts | undefined;
+  let choosing: Parameters<typeof previewServers>[1] | undefined;
 
   async function start(): Promise<void> {
     runs.callbacks.configure();
     await guarding.start();
-    const registry = await createRegistry(options, parts.modules.registry, env);
     const loadBalancer = await createBalancer(options, parts.modules.loadBalancer, env);
-    servers = { registry, loadBalancer, leases, now: Date.now, random: Math.random };
+    servers = await createServers(options, parts.modules.registry, {
+      env,
+      dataDir: parts.dataDir,
+      note: (message) => observability.http.log.warn({}, message),
+    });
+    const { registry, leases } = servers;
+    choosing = { registry, loadBalancer, leases, now: Date.now, random: Math.random };
     const { execution } = options;
     const { jobs } = observability;
     const executing = { installed, local, ends, inFlight, runs, jobs, execution };
@@ -149,6 +153,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
       workflowRuns: runs.every,
       callbacks: runs.callbacks,
       streams: { closing: closing.signal, open: observability.http.eventStreams },
+      servers: () => servers?.members,
       manifest,
       runners: local.runners,
       injected,
@@ -164,6 +169,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     async close() {
       await drain();
       health?.stop();
+      await servers?.close();
       runs.sweep.stop();
       runs.checkpoints.stop();
       await runs.callbacks.close();

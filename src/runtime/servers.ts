@@ -1,47 +1,104 @@
 import { pathToFileURL } from "node:url";
 import { resolve } from "pathe";
 import { OrchestratorError } from "../core/errors.ts";
+import { createLeases, type Leases } from "../core/leases.ts";
 import { createLoadBalancer } from "../core/load-balancer.ts";
 import { serversFromRegions } from "../core/server-config.ts";
-import { parseLoadBalancer, parseRegistry } from "../core/server-options.ts";
+import { createServerMembers } from "../core/server-members.ts";
+import { joiningTerms, parseLoadBalancer, parseRegistry } from "../core/server-options.ts";
 import { InMemoryServerRegistry } from "../core/server-registry.ts";
+import { StorageServerRegistry } from "../core/storage-registry.ts";
 import type {
+  JoiningConfig,
   LoadBalancerModule,
   OrchestratorOptions,
   RegistryModule,
   ResolvedLoadBalancer,
   ResolvedRegistry,
 } from "../types/config.ts";
-import type { LoadBalancer, ServerRegistry } from "../types/server.ts";
+import type { LoadBalancer, Server, ServerMembers, ServerRegistry } from "../types/server.ts";
+import { openStorage } from "./storage.ts";
 
 /** What the process was started with. */
 export type Environment = Record<string, string | undefined>;
 
+/** The servers of a process, and who keeps them. */
+export interface ServerParts {
+  registry: ServerRegistry;
+  leases: Leases;
+  members: ServerMembers;
+  close(): Promise<void>;
+}
+
 /**
- * The registry the options or the environment describe.
+ * The registry the options or the environment describe, and the leases and members of its servers.
  *
  * @param module the user's own module, where the build bundled one
  * @throws OrchestratorError `CONFIG_INVALID`, naming the option or the variable
  */
-export async function createRegistry(
+export async function createServers(
   options: Pick<OrchestratorOptions, "circuit" | "registry">,
   module: RegistryModule | undefined,
-  env: Environment,
-): Promise<ServerRegistry> {
-  let { registry } = options;
+  { env, dataDir, note }: { env: Environment; dataDir: string; note: (message: string) => void },
+): Promise<ServerParts> {
+  let { registry: resolved } = options;
   let path = "orchestrator.registry";
-  if (registry.type === "env" && env.ORCHESTRATOR_REGISTRY) {
+  if (resolved.type === "env" && env.ORCHESTRATOR_REGISTRY) {
     path = "ORCHESTRATOR_REGISTRY";
-    registry = parseRegistry(parseVariable(env.ORCHESTRATOR_REGISTRY), path);
+    resolved = parseRegistry(parseVariable(env.ORCHESTRATOR_REGISTRY), path);
     module = undefined;
   }
-  module ??= await importModule<RegistryModule>(registry, path);
-  if (registry.type === "module") return assertRegistry(await instance(module), path);
-  return new InMemoryServerRegistry({
-    servers: serversOf(registry, env),
-    circuit: options.circuit,
-    path: `${path}.servers`,
-  });
+  const own = createLeases();
+  const { circuit } = options;
+  if (resolved.type === "module") {
+    module ??= await importModule<RegistryModule>(resolved, path);
+    const registry = assertRegistry(await instance(module), path);
+    return serverParts(registry, own, [], {});
+  }
+  if (resolved.type === "storage") {
+    const { storage, servers = [], ttl } = resolved;
+    const where = { redisUrl: env.ORCHESTRATOR_REDIS_URL, dataDir };
+    const opened = await openStorage(storage, where, `${path}.storage`);
+    const registry = new StorageServerRegistry({
+      storage: opened,
+      servers,
+      circuit,
+      note,
+      path: `${path}.servers`,
+      ...(ttl !== undefined && { ttl }),
+    });
+    const parts = await serverParts(registry, own, servers, resolved);
+    const close = (): Promise<void> => parts.close().finally(() => opened.dispose?.());
+    return { ...parts, close };
+  }
+  const servers = serversOf(resolved, env);
+  const registry = new InMemoryServerRegistry({ servers, circuit, path: `${path}.servers` });
+  return serverParts(registry, own, servers, resolved.type === "in-memory" ? resolved : {});
+}
+
+/** What belongs to a registry; one in a storage shares its leases too. */
+async function serverParts(
+  registry: ServerRegistry,
+  own: Leases,
+  configured: Server[],
+  joining: JoiningConfig,
+): Promise<ServerParts> {
+  const shared = sharesLeases(registry) ? registry.shareLeases(own) : undefined;
+  const leases = shared ?? own;
+  const { open = false } = joining;
+  const terms = joiningTerms(joining);
+  await shared?.start();
+  return {
+    registry,
+    leases,
+    members: createServerMembers({ registry, leases, terms, open, configured }),
+    close: async () => shared?.close(),
+  };
+}
+
+/** By what it can do, since a bundle may hold several copies of its class. */
+function sharesLeases(registry: ServerRegistry): registry is StorageServerRegistry {
+  return typeof (registry as Partial<StorageServerRegistry>).shareLeases === "function";
 }
 
 /**

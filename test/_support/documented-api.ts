@@ -88,9 +88,9 @@ export async function serveDocumentedApi({
       if (!request.url.startsWith(origin + prefix)) return new Response(null, { status: 404 });
       const { method, headers, body } = request;
       const address = origin + request.url.slice(origin.length + prefix.length);
-      return handler(
-        new Request(address, { method, headers, body, duplex: "half" } as RequestInit),
-      );
+      const init = { method, headers, body, duplex: "half" } as RequestInit;
+      const { ip } = request as { ip?: string };
+      return handler(Object.assign(new Request(address, init), { ip }));
     },
   });
   await server.ready();

@@ -1,3 +1,6 @@
+import { createLeases } from "../../src/core/leases.ts";
+import { createServerMembers } from "../../src/core/server-members.ts";
+import { InMemoryServerRegistry } from "../../src/core/server-registry.ts";
 import { endStateOf, createRunFold, type RunFold } from "../../src/core/run-state.ts";
 import { runResults, runStatus, type RunFacts } from "../../src/core/run-results.ts";
 import { runWorkflow } from "../../src/core/run-workflow.ts";
@@ -24,7 +27,7 @@ export interface MemoryRuns {
   runs: RunService;
   engine: RunEngine;
   /** What else the API is served from. */
-  service: Pick<ApiOptions, "callbacks" | "streams" | "workflowRuns">;
+  service: Pick<ApiOptions, "callbacks" | "servers" | "streams" | "workflowRuns">;
   /** The run of an id, its own or the engine's. */
   of(id: string): MemoryRun;
   /** How many runs have been started. */
@@ -152,10 +155,20 @@ export function createMemoryRuns(now: () => number = Date.now): MemoryRuns {
     changed.clear();
   }
 
+  const configured = [{ id: "fixed", url: "http://127.0.0.1:1/api/runner", region: "eu" }];
+  const servers = createServerMembers({
+    registry: new InMemoryServerRegistry({ servers: configured, now }),
+    leases: createLeases(),
+    terms: { interval: 10_000, ttl: 30_000 },
+    open: false,
+    configured,
+  });
+
   const service: MemoryRuns["service"] = {
     workflowRuns: createMemoryService({ all: () => [...byEngineId.values()], find, finish, now }),
     callbacks: { assertAllowed: () => undefined, register: async () => undefined },
     streams: { closing: new AbortController().signal },
+    servers: () => servers,
   };
 
   return {

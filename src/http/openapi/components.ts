@@ -25,6 +25,12 @@ import {
   serviceStatusSchema,
 } from "../service-schemas.ts";
 import {
+  heartbeatSchema,
+  joinedServerSchema,
+  joiningServerSchema,
+  serverStatusSchema,
+} from "../server-schemas.ts";
+import {
   jobSchema,
   startRequestSchemas,
   workflowDescriptionSchema,
@@ -42,7 +48,10 @@ export type ComponentName =
   | "CheckpointRequest"
   | "CreateRun"
   | "FailurePolicy"
+  | "Heartbeat"
   | "Job"
+  | "JoinedServer"
+  | "JoiningServer"
   | "Run"
   | "RunError"
   | "RunEvent"
@@ -56,6 +65,7 @@ export type ComponentName =
   | "RunState"
   | "RunStatus"
   | "RunSubmitted"
+  | "ServerStatus"
   | "ServiceStatus"
   | "StartWithArgs"
   | "StartWithInput"
@@ -75,7 +85,10 @@ const schemas: Record<ComponentName, z.ZodType> = {
   CheckpointRequest: checkpointRequestSchema,
   CreateRun: createRunSchema,
   FailurePolicy: failurePolicySchema,
+  Heartbeat: heartbeatSchema,
   Job: jobSchema,
+  JoinedServer: joinedServerSchema,
+  JoiningServer: joiningServerSchema,
   Run: serviceRunSchema,
   RunError: runErrorSchema,
   RunEvent: serviceEventSchema,
@@ -89,6 +102,7 @@ const schemas: Record<ComponentName, z.ZodType> = {
   RunState: runStateSchema,
   RunStatus: runStatusSchema,
   RunSubmitted: runSubmittedSchema,
+  ServerStatus: serverStatusSchema,
   ServiceStatus: serviceStatusSchema,
   StartWithArgs: startRequestSchemas.args,
   StartWithInput: startRequestSchemas.input,
