@@ -154,9 +154,8 @@ export function createSharedLeases(options: SharedLeasesOptions): SharedLeases {
   /** Finds out who else is there, once this process's record is. */
   async function settle(): Promise<void> {
     const since = now();
-    if (!(await records.discover(-1))) return;
-    const alone = living().length === 0;
-    settledAt = alone ? since : since + 2 * keysAge;
+    if (!(await records.discover(-1)) || !(await readThem())) return;
+    settledAt = living().length === 0 ? since : since + 2 * keysAge;
   }
 
   /** Tells soon what is held now; what changes until then goes with it. */
@@ -217,13 +216,15 @@ export function createSharedLeases(options: SharedLeasesOptions): SharedLeases {
     return { batch, room };
   }
 
+  function readThem(): Promise<boolean> {
+    return records.read(records.keys("instances:").filter((other) => other !== key));
+  }
+
   /** Reads the records of all others as they are now; answers whether none is missing. */
   async function readOthers(): Promise<boolean> {
     if (!(await records.discover())) return false;
     for (let time = 0; time < rereads; time++) {
-      if (!(await records.read(records.keys("instances:").filter((other) => other !== key)))) {
-        return false;
-      }
+      if (!(await readThem())) return false;
       if (living().every(([, value]) => heldOf(value) !== undefined)) return true;
       // On a file system a record that is being written is empty for a moment.
       await sleep(2 + 3 * time, closing.signal);

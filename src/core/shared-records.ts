@@ -57,8 +57,8 @@ const patience = 2000;
 export function createSharedRecords(options: SharedRecordsOptions): SharedRecords {
   const { storage, note = () => {}, now = Date.now, sleep = idleSleep } = options;
   const records = new Map<string, unknown>();
-  /** When a record was last written or removed here, since what is being read meanwhile may be older. */
-  const touched = new Map<string, number>();
+  /** The turn that a record as it is here comes from: what was asked for earlier may be older, and come later. */
+  const turns = new Map<string, number>();
   let version = 0;
   let keysAt = -Infinity;
   let readAt = -Infinity;
@@ -67,9 +67,15 @@ export function createSharedRecords(options: SharedRecordsOptions): SharedRecord
   let reading: Promise<void> | undefined;
   let turn = 0;
 
-  function touch(key: string): void {
+  function change(key: string, value: unknown, at: number): void {
+    if (value === undefined) records.delete(key);
+    else records.set(key, value);
+    turns.set(key, at);
     version++;
-    touched.set(key, ++turn);
+  }
+
+  function isOlder(key: string, at: number): boolean {
+    return at < (turns.get(key) ?? 0);
   }
 
   /** Does something with the storage; undefined where that fails or takes too long. */
@@ -99,39 +105,34 @@ export function createSharedRecords(options: SharedRecordsOptions): SharedRecord
   }
 
   async function listKeys(): Promise<boolean> {
-    const before = turn;
+    const at = ++turn;
     const asked = now();
     const listed = await attempt(() => storage.getKeys());
     if (!listed) return false;
     // Others may keep other things there.
     const there = new Set(listed.value.filter((key) => families.test(key)));
     for (const key of records.keys()) {
-      if (there.has(key) || (touched.get(key) ?? 0) > before) continue;
-      records.delete(key);
-      touched.delete(key);
-      version++;
+      if (!there.has(key) && !isOlder(key, at)) change(key, undefined, at);
     }
     for (const key of there) {
-      if (records.has(key) || (touched.get(key) ?? 0) > before) continue;
-      records.set(key, undefined);
-      version++;
+      if (!records.has(key) && !isOlder(key, at)) records.set(key, undefined);
     }
+    for (const key of turns.keys()) if (!records.has(key) && !isOlder(key, at)) turns.delete(key);
     keysAt = asked;
     return true;
   }
 
   async function read(keys: readonly string[]): Promise<boolean> {
     if (keys.length === 0) return true;
-    const before = turn;
+    const at = ++turn;
     const items = await attempt(() => storage.getItems([...keys]));
     if (!items) return false;
     for (const { key, value } of items.value) {
-      if ((touched.get(key) ?? 0) > before) continue;
+      if (isOlder(key, at)) continue;
+      turns.set(key, at);
       const same = JSON.stringify(records.get(key)) === JSON.stringify(value ?? undefined);
-      if (same) continue;
-      if (value === null || value === undefined) records.delete(key);
-      else records.set(key, value);
-      version++;
+      // As the same object, by which it is known to have been understood.
+      if (!same || value === null || value === undefined) change(key, value ?? undefined, at);
     }
     return true;
   }
@@ -169,13 +170,11 @@ export function createSharedRecords(options: SharedRecordsOptions): SharedRecord
         .filter(([key, value]) => key.startsWith(prefix) && value !== undefined)
         .sort(([a], [b]) => (a < b ? -1 : 1)),
     async write(key, value) {
-      records.set(key, value);
-      touch(key);
+      change(key, value, ++turn);
       return (await attempt(() => storage.setItem(key, value))) !== undefined;
     },
     async remove(key) {
-      records.delete(key);
-      touch(key);
+      change(key, undefined, ++turn);
       return (await attempt(() => storage.removeItem(key))) !== undefined;
     },
     read,

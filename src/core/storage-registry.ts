@@ -13,6 +13,7 @@ import type { Leases } from "./leases.ts";
 import { validateServer, validateServers } from "./server-config.ts";
 import { createSharedLeases, type SharedLeases } from "./shared-leases.ts";
 import { createSharedRecords, keyOf, type SharedRecords } from "./shared-records.ts";
+import { idleSleep, type Sleep } from "./sleep.ts";
 
 /** What a registry in a storage is made of. */
 export interface StorageServerRegistryOptions {
@@ -36,6 +37,7 @@ export interface StorageServerRegistryOptions {
   note?: (message: string) => void;
   /** Epoch milliseconds. */
   now?: () => number;
+  sleep?: Sleep;
 }
 
 /** A server that joined, as it is stored. */
@@ -66,6 +68,7 @@ export class StorageServerRegistry implements ServerRegistry {
   readonly #ttl: number;
   readonly #note: (message: string) => void;
   readonly #now: () => number;
+  readonly #sleep: Sleep;
   /** Records of the storage as they were understood; undefined for those that cannot be. */
   readonly #parsed: WeakMap<object, Member | undefined> = new WeakMap();
   readonly #noted: Set<string> = new Set();
@@ -73,20 +76,26 @@ export class StorageServerRegistry implements ServerRegistry {
   readonly #seen: Map<string, number> = new Map();
 
   constructor(options: StorageServerRegistryOptions) {
-    const { circuit, now = Date.now, servers = [] } = options;
+    const { storage, circuit, now = Date.now, sleep = idleSleep, servers = [] } = options;
     this.#note = options.note ?? ((message) => console.error(`[orchestrator] ${message}`));
-    this.#records = createSharedRecords({ storage: options.storage, note: this.#note, now });
+    this.#records = createSharedRecords({ storage, note: this.#note, now, sleep });
     const configured = validateServers(servers, options.path);
     this.#configured = new Map(configured.map((server) => [server.id, server]));
     this.#circuit = { failures: circuit?.failures ?? 3, cooldown: circuit?.cooldown ?? 10_000 };
     this.#ttl = options.ttl ?? 30_000;
     this.#now = now;
+    this.#sleep = sleep;
   }
 
   /** Leases that are counted together with those of all who share the storage. */
   shareLeases(own: Leases): SharedLeases {
-    const records = this.#records;
-    return createSharedLeases({ records, own, instance: crypto.randomUUID(), now: this.#now });
+    return createSharedLeases({
+      records: this.#records,
+      own,
+      instance: crypto.randomUUID(),
+      now: this.#now,
+      sleep: this.#sleep,
+    });
   }
 
   async list(filter: { region?: string } = {}): Promise<ServerStatus[]> {

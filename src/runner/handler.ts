@@ -35,6 +35,10 @@ export interface DrainOptions {
 /** A runner server: answers every request with a response, and never rejects. */
 export interface RunnerHandler {
   (request: Request): Promise<Response>;
+  /** Executions that have not ended. */
+  readonly inFlight: number;
+  /** Aborts when the drain begins. */
+  readonly closing: AbortSignal;
   /**
    * Refuses new executions with a 503, lets running ones end, aborts them when the time is up, and
    * closes this process's shared browser. A second call joins the first.
@@ -74,12 +78,13 @@ export function createRunnerHandler(options: RunnerHandlerOptions): RunnerHandle
     work: createWork(),
   };
   let drained: Promise<void> | undefined;
-  return Object.assign((request: Request) => respond(request, server), {
-    drain: ({ timeout = 10_000 }: DrainOptions = {}): Promise<void> => {
-      drained ??= server.work.drain(timeout).then(closeBrowser);
-      return drained;
-    },
-  });
+  const drain = ({ timeout = 10_000 }: DrainOptions = {}): Promise<void> =>
+    (drained ??= server.work.drain(timeout).then(closeBrowser));
+  return Object.defineProperties((request: Request) => respond(request, server), {
+    inFlight: { get: () => server.work.size },
+    closing: { value: server.work.closing },
+    drain: { value: drain },
+  }) as RunnerHandler;
 }
 
 async function respond(request: Request, server: RunnerServer): Promise<Response> {

@@ -2,6 +2,10 @@
 export interface Work {
   /** True once it drains. */
   readonly draining: boolean;
+  /** Aborts when the drain begins. */
+  readonly closing: AbortSignal;
+  /** Executions that have not ended. */
+  readonly size: number;
   /** Aborts what still runs when the drain's time is up. */
   readonly signal: AbortSignal;
   /** Counts an execution until it ends. */
@@ -17,18 +21,22 @@ const grace = 6000;
 export function createWork(): Work {
   const executions = new Set<Promise<unknown>>();
   const deadline = new AbortController();
-  let draining = false;
+  const closing = new AbortController();
   return {
     get draining() {
-      return draining;
+      return closing.signal.aborted;
     },
+    get size() {
+      return executions.size;
+    },
+    closing: closing.signal,
     signal: deadline.signal,
     add(execution) {
       const settled = execution.catch(() => {}).finally(() => executions.delete(settled));
       executions.add(settled);
     },
     async drain(timeout) {
-      draining = true;
+      closing.abort();
       const stop = (): void =>
         deadline.abort(new DOMException("The server is shutting down", "AbortError"));
       const timers = [setTimeout(stop, timeout)];

@@ -23,6 +23,7 @@ export function createClock(start = 1_000_000): Clock {
           at: time + ms,
           wake: () => {
             sleepers.delete(sleeper);
+            signal?.removeEventListener("abort", sleeper.wake);
             resolve();
           },
         };

@@ -50,8 +50,8 @@ test("ORCHESTRATOR_API_KEY is one key for everything", async () => {
   expect((await asked({ env }, "secret")).status).toBe(200);
   const api = await serve({ env });
   const headers = { "x-api-key": "secret" };
-  // There is no such path yet, for those who may ask.
-  expect((await api.send("/servers/eu", {}, { headers })).status).toBe(404);
+  // There is no such server, for those who may ask.
+  expect((await api.send("/servers/eu/heartbeat", {}, { headers })).status).toBe(404);
 });
 
 test("ORCHESTRATOR_API_KEYS are several, also beside it, and the option goes before both", async () => {
