@@ -70,6 +70,11 @@ export function createPlacement(options: PlacementOptions): Placement {
   /** Those who wait for the same servers, and when a patient one of them last saw one that lives. */
   const crowds = new Map<string, { size: number; livedAt: number }>();
 
+  /** Whether there is nothing to wait for. */
+  function isHopeless(servers: readonly ServerStatus[]): boolean {
+    return servers.length === 0 && !registry.joinable;
+  }
+
   /** Processes that take places from each other must not look in step. */
   function lookAgain(): number {
     return leases.confirm ? lookEvery * (0.6 + 0.8 * random()) : lookEvery;
@@ -167,7 +172,7 @@ export function createPlacement(options: PlacementOptions): Placement {
     crowd.size++;
     let told = !wanted.onWait;
     const tell = async (servers: readonly ServerStatus[]): Promise<void> => {
-      if (told || servers.length === 0) return;
+      if (told || isHopeless(servers)) return;
       told = true;
       wanted.onWait?.((await unavailable(servers, wanted)).message);
     };
@@ -186,7 +191,7 @@ export function createPlacement(options: PlacementOptions): Placement {
         // Servers that are down are given the whole wait, however long they were merely full before.
         const left = Math.max(joinedAt, crowd.livedAt) + options.wait - now();
         await tell(servers);
-        if (servers.length === 0 || left <= 0) throw await unavailable(servers, wanted);
+        if (isHopeless(servers) || left <= 0) throw await unavailable(servers, wanted);
         await firstOf(
           wanted.signal,
           (signal) => leases.released(signal),

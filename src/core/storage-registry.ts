@@ -62,6 +62,7 @@ interface StoredCircuit extends Circuit {
  * @throws OrchestratorError `CONFIG_INVALID` for a server that is not valid, naming its path
  */
 export class StorageServerRegistry implements ServerRegistry {
+  readonly joinable = true as const;
   readonly #records: SharedRecords;
   readonly #configured: ReadonlyMap<string, Server>;
   readonly #circuit: Required<CircuitConfig>;

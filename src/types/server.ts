@@ -46,6 +46,8 @@ export type AttemptOutcome = { ok: true } | { ok: false; error: string };
 
 /** The known servers and their state. Implementations must not throw for an unknown id in `report`. */
 export interface ServerRegistry {
+  /** Whether servers join while jobs run: a job then waits for the first of its region, and does not fail at once. */
+  readonly joinable?: boolean;
   /** All servers, or those of one region, in a stable order. */
   list(filter?: { region?: string }): Promise<ServerStatus[]>;
   /** Adds a server, or replaces the one of the same id; with `ttl` it leaves after so many milliseconds without a heartbeat. */

@@ -6,6 +6,7 @@ import { StorageServerRegistry } from "../../src/core/storage-registry.ts";
 import type { ExecuteRequest } from "../../src/types/executor.ts";
 import type { Server } from "../../src/types/server.ts";
 import { createClock, type Clock } from "./clock.ts";
+import { watch } from "./dispatcher.ts";
 import { createTestStorage, type TestStorage } from "./shared-storage.ts";
 
 /** A registry and leases as one process has them. */
@@ -117,4 +118,22 @@ test("they send one probe to a server whose circuit is half-open", async () => {
   // It is well: all the others go there too.
   await clock.advance(5000);
   expect(probes).toBe(4);
+});
+
+test("a job waits for the first server of its region, as long as for one that is down", async () => {
+  const { clock, both, dispatch } = dispatching([], async () => {});
+  const soon = watch(dispatch(0, "soon"));
+  await clock.advance(5000);
+  expect(soon).toEqual({});
+  await both[1]!.registry.register(server("s"));
+  await clock.advance(1500);
+  expect(soon.value).toMatchObject({ server: "s" });
+  await both[1]!.registry.deregister("s");
+  await clock.advance(1500);
+  const never = watch(dispatch(0, "never"));
+  await clock.advance(61_000);
+  expect(never.error).toMatchObject({
+    code: "NO_SERVER_AVAILABLE",
+    message: "No runner servers available for region eu: none registered (regions: none)",
+  });
 });

@@ -139,7 +139,7 @@ test("other methods are told which there are", async () => {
 
 describe("without keys", () => {
   // `fetch` connects from loopback; these say that somebody else is behind it.
-  test.each([
+  test.each<Record<string, string>>([
     { "x-forwarded-for": "192.0.2.1" },
     { forwarded: "for=192.0.2.1" },
     { via: "1.1 proxy" },
