@@ -48,7 +48,9 @@ const runners = {
       });
     }),
 };
-const handler = createOrchestratorHandler({ runners, service: true, rateLimit: false });
+// Servers join from wherever, and are not to be asked how they are.
+const healthCheck = false;
+const handler = createOrchestratorHandler({ runners, service: true, rateLimit: false, healthCheck });
 const server = createServer(toNodeListener(handler));
 server.listen(0, "127.0.0.1", () => {
   console.log(\`Listening on http://127.0.0.1:\${server.address().port}/\`);

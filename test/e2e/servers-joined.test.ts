@@ -1,0 +1,184 @@
+import type { ServerResponse } from "node:http";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { joinOrchestrator, type Membership } from "../../src/runner/index.ts";
+import { send, until } from "../_support/api.ts";
+import { root, startServer, type TestServer, workDir } from "../_support/app.ts";
+import { counted, type Gauge } from "../_support/fleet.ts";
+import { startNode } from "../_support/process.ts";
+import { hasRedis, startRedis, type TestRedis } from "../_support/redis.ts";
+import { passing, type Received, startRunnerServer } from "../_support/runner-server.ts";
+import { startService } from "../_support/service.ts";
+
+const stops: (() => unknown)[] = [];
+
+afterAll(async () => {
+  for (const stop of stops.splice(0).reverse()) await stop();
+});
+
+const key = "operator-key";
+const headers = { authorization: `Bearer ${key}` };
+
+describe.runIf(hasRedis)("two orchestrators that share a registry on Redis", () => {
+  let redis: TestRedis;
+  let both: [TestServer, TestServer];
+  const apiOf = ({ url }: TestServer): string => `${url}/api/orchestrator`;
+
+  beforeAll(async () => {
+    redis = await startRedis();
+    stops.push(redis.kill);
+    const env = {
+      ORCHESTRATOR_API_KEY: key,
+      ORCHESTRATOR_REDIS_URL: redis.url,
+      ORCHESTRATOR_REGISTRY: JSON.stringify({ type: "storage", ttl: 2000, heartbeat: 500 }),
+      RATE_LIMIT_MAX: "1000000",
+    };
+    // One that a bundler put together, and one that finds its packages by itself.
+    both = await Promise.all([
+      startServer(inject("fixtureOutput"), workDir(), env),
+      startService({ env }),
+    ]);
+    for (const server of both) stops.push(() => server.stop("SIGKILL"));
+  });
+
+  /** A runner server in this process that joins the first of them; its jobs end as `reply` says. */
+  async function joined(
+    server: { id: string; region: string; capacity?: number },
+    reply?: (received: Received, response: ServerResponse) => Promise<void> | void,
+  ): Promise<{ membership: Membership; executes: Received[] }> {
+    const { url, executes, close } = await startRunnerServer(reply);
+    stops.push(close);
+    const membership = joinOrchestrator({
+      orchestrator: apiOf(both[0]),
+      apiKey: key,
+      server: { ...server, url },
+    });
+    stops.push(membership.leave);
+    await membership.ready;
+    return { membership, executes };
+  }
+
+  async function knownTo(server: TestServer): Promise<string[]> {
+    const { body } = await send(`${apiOf(server)}/servers`, undefined, { headers });
+    return body.servers.map(({ id }: { id: string }) => id);
+  }
+
+  /** Submits a run of so many jobs in a region, and answers with its id. */
+  async function submit(server: TestServer, region: string, count: number): Promise<string> {
+    const runners = Array.from({ length: count }, (_, job) => ({
+      name: "a",
+      input: { url: `https://example.com/${job}` },
+    }));
+    const body = { mode: "remote", regions: [region], runners };
+    const answer = await send(apiOf(server), body, { headers });
+    expect(answer.status).toBe(200);
+    return answer.body.runId as string;
+  }
+
+  async function ended(server: TestServer, runId: string) {
+    await send(`${apiOf(server)}/run?runId=${runId}&wait=30`, undefined, { headers });
+    return (await send(`${apiOf(server)}/${runId}`, undefined, { headers })).body;
+  }
+
+  test("never have more jobs at a server than it takes", async () => {
+    const gauge: Gauge = { now: 0, most: 0 };
+    const { executes } = await joined({ id: "eu", region: "eu", capacity: 3 }, counted(gauge));
+    // The second hears of it while its jobs wait.
+    const runs = await Promise.all(both.map((server) => submit(server, "eu", 40)));
+    const results = await Promise.all(both.map((server, at) => ended(server, runs[at]!)));
+    for (const { state, summary } of results) {
+      expect([state, summary]).toMatchObject(["completed", { total: 40, passed: 40 }]);
+    }
+    expect(executes.length).toBe(80);
+    expect(gauge.most).toBe(3);
+  });
+
+  test("even out what servers have, though neither sees what the other sends", async () => {
+    let open: () => void = () => undefined;
+    const opened = new Promise<void>((resolve) => (open = resolve));
+    const held = async (received: Received, response: ServerResponse): Promise<void> => {
+      await opened;
+      passing(received, response);
+    };
+    const first = await joined({ id: "us-1", region: "us" }, held);
+    const one = await submit(both[0], "us", 10);
+    await until(() => first.executes.length === 10);
+    const second = await joined({ id: "us-2", region: "us" }, held);
+    await until(async () => (await knownTo(both[1])).includes("us-2"));
+    const other = await submit(both[1], "us", 10);
+    await until(() => first.executes.length + second.executes.length === 20);
+    expect([first.executes.length, second.executes.length]).toEqual([10, 10]);
+    open();
+    const results = await Promise.all([ended(both[0], one), ended(both[1], other)]);
+    expect(results.map(({ state }) => state)).toEqual(["completed", "completed"]);
+  });
+
+  test("hear of a runner server that comes, drains or dies", async () => {
+    const cwd = workDir();
+    await mkdir(cwd, { recursive: true });
+    await writeFile(
+      join(cwd, "host.mjs"),
+      `import { createServer } from "node:http";
+import { createRunnerHandler, joinOrchestrator } from ${JSON.stringify(join(root, "dist/runner/index.mjs"))};
+import { toNodeListener } from ${JSON.stringify(join(root, "dist/http.mjs"))};
+
+const handler = createRunnerHandler({ runners: { a: async () => ({ status: "pass" }) } });
+const server = createServer(toNodeListener(handler)).listen(0, "127.0.0.1", async () => {
+  const { ready } = joinOrchestrator({
+    orchestrator: process.env.ORCHESTRATOR,
+    apiKey: ${JSON.stringify(key)},
+    server: {
+      id: process.env.ID,
+      url: \`http://127.0.0.1:\${server.address().port}/api/runner\`,
+      region: "ap",
+    },
+    handler,
+  });
+  await ready;
+  console.log("joined");
+});
+process.once("SIGTERM", async () => {
+  await handler.drain();
+  server.close();
+  server.closeAllConnections();
+});
+`,
+    );
+    const start = async (ID: string) => {
+      const running = startNode([join(cwd, "host.mjs")], cwd, { ID, ORCHESTRATOR: apiOf(both[0]) });
+      stops.push(() => running.stop("SIGKILL"));
+      await running.printed(/joined/);
+      return running;
+    };
+    const runners = await Promise.all([start("ap-1"), start("ap-2")]);
+    const apOf = async (server: TestServer) =>
+      (await knownTo(server)).filter((id) => id.startsWith("ap"));
+    await until(async () => (await apOf(both[1])).length === 2);
+    const run = await ended(both[1], await submit(both[1], "ap", 6));
+    expect(run.jobs.map(({ server }: { server: string }) => server).toSorted()).toEqual([
+      "ap-1",
+      "ap-1",
+      "ap-1",
+      "ap-2",
+      "ap-2",
+      "ap-2",
+    ]);
+    // It ends by itself once it has drained and left.
+    expect(await runners[0]!.stop("SIGTERM")).toBe(0);
+    expect(await apOf(both[0])).toEqual(["ap-2"]);
+    await runners[1]!.stop("SIGKILL");
+    await until(async () => (await apOf(both[1])).length === 0);
+    expect(await apOf(both[0])).toEqual([]);
+  });
+});
+
+test("without keys a server joins from this machine alone", async () => {
+  const server = await startServer(inject("fixtureOutput"), workDir());
+  stops.push(() => server.stop("SIGKILL"));
+  const api = `${server.url}/api/orchestrator/servers`;
+  const joining = { url: "http://127.0.0.1:1/api/runner", region: "eu" };
+  const behindProxy = { headers: { "x-forwarded-for": "192.0.2.1" } };
+  expect((await send(api, joining, behindProxy)).status).toBe(403);
+  expect((await send(api, joining)).status).toBe(201);
+});
