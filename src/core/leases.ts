@@ -33,6 +33,8 @@ export interface Leases {
    * back. Absent where a lease that was taken is sure.
    */
   confirm?(lease: Lease, capacity: number): Promise<boolean>;
+  /** Where others hold places too: asks them to leave some of these servers' to this process. */
+  want?(serverIds: readonly string[]): void;
   /** Resolves at the next release, at the next expiry of a lease held now, or when aborted. */
   released(signal?: AbortSignal): Promise<void>;
 }

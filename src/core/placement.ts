@@ -192,6 +192,7 @@ export function createPlacement(options: PlacementOptions): Placement {
         const left = Math.max(joinedAt, crowd.livedAt) + options.wait - now();
         await tell(servers);
         if (isHopeless(servers) || left <= 0) throw await unavailable(servers, wanted);
+        leases.want?.(servers.filter(({ circuit }) => circuit !== "open").map(({ id }) => id));
         await firstOf(
           wanted.signal,
           (signal) => leases.released(signal),

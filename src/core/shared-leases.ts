@@ -1,5 +1,7 @@
+import { createInstances, instanceTtl, type InstanceRecord } from "./instances.ts";
 import type { Lease, Leases } from "./leases.ts";
-import { keyOf, keysAge, recordsAge, type SharedRecords } from "./shared-records.ts";
+import { keyOf, keysAge, type SharedRecords } from "./shared-records.ts";
+import { createShares } from "./shares.ts";
 import { idleSleep, type Sleep } from "./sleep.ts";
 
 /** What leases are shared with. */
@@ -25,17 +27,14 @@ export interface SharedLeases extends Leases {
 /** Milliseconds between two records of a process that nothing happens in. */
 const beatEvery = 4000;
 
-/** Milliseconds without a change of its record after which a process counts as dead, and its places as free. */
-const instanceTtl = 15_000;
-
 /** Milliseconds until what is held now is told. */
 const tellAfter = 100;
 
 /** Milliseconds after which places are no longer confirmed by a storage that is away. */
 const confirmWithin = 5000;
 
-/** Times that a record is read again that somebody is writing just now. */
-const rereads = 5;
+/** Milliseconds that a job counts as waiting for a server after it has last looked. */
+const wantedFor = 1000;
 
 /** A place that waits for its confirmation. */
 interface Claim {
@@ -53,15 +52,20 @@ interface Claim {
  * capacity; (3) a record never says less than is kept. So the kept places never exceed the capacity on a
  * storage that answers with what was written last. (4) Records are found by listing keys, which may be
  * `keysAge` old: whoever joins others confirms nothing until all of them must have found its record.
+ *
+ * So that nobody takes all places again and again, a record also says on which servers jobs wait: while those of
+ * others do, a process keeps to its share, or where there are fewer places than processes, to its turn.
  */
 export function createSharedLeases(options: SharedLeasesOptions): SharedLeases {
   const { records, own, now = Date.now, sleep = idleSleep } = options;
   const key = `instances:${keyOf(options.instance)}`;
   const closing = new AbortController();
+  const instances = createInstances({ records, key, now, sleep, signal: closing.signal });
+  const share = createShares(now);
   /** Servers on which this process holds places. */
   const touched = new Set<string>();
-  /** Records of others as they last changed, by this process's clock: theirs may go otherwise. */
-  const beats = new Map<string, { value: unknown; since: number }>();
+  /** When a job of this process last looked for a place on a server, and found none. */
+  const wanted = new Map<string, number>();
   let claims: Claim[] = [];
   let confirming: Promise<void> | undefined;
   let telling: Promise<unknown> | undefined;
@@ -71,56 +75,17 @@ export function createSharedLeases(options: SharedLeasesOptions): SharedLeases {
   let toldAt = -Infinity;
   /** From when on places may be confirmed (4). */
   let settledAt = Infinity;
-  let others = new Map<string, number>();
-  let countedAt = -Infinity;
-  let countedVersion = -1;
 
-  /** What is held of a server's places by those others that live. */
-  function held(serverId: string): number {
-    const stale = records.version !== countedVersion || now() - countedAt >= recordsAge;
-    if (stale) count();
-    return others.get(serverId) ?? 0;
-  }
-
-  function count(): void {
-    countedAt = now();
-    countedVersion = records.version;
-    others = new Map();
-    for (const [, value] of living()) {
-      for (const [id, places] of Object.entries(heldOf(value) ?? {})) {
-        others.set(id, (others.get(id) ?? 0) + places);
-      }
-    }
-  }
-
-  /** Records of other processes, without those that have not changed for so long that they must have died. */
-  function living(): [key: string, value: unknown][] {
-    const time = now();
-    const found = records.below("instances:").filter(([other]) => other !== key);
-    const keys = new Set(found.map(([other]) => other));
-    for (const other of beats.keys()) if (!keys.has(other)) beats.delete(other);
-    return found.filter(([other, value]) => {
-      const seen = beats.get(other);
-      if (seen === undefined || JSON.stringify(seen.value) !== JSON.stringify(value)) {
-        beats.set(other, { value, since: time });
-        return true;
-      }
-      // While nothing can be read, silence says nothing.
-      const silent = Math.min(time, Math.max(records.readAt, seen.since)) - seen.since;
-      if (silent >= 2 * instanceTtl) void records.remove(other);
-      return silent < instanceTtl;
-    });
-  }
-
-  /** What this process holds. */
-  function holding(): Record<string, number> {
-    const places: Record<string, number> = {};
+  /** What this process holds, and where its jobs wait. */
+  function ownRecord(): InstanceRecord {
+    const held: InstanceRecord["held"] = [];
     for (const id of touched) {
-      const count = own.count(id);
-      if (count > 0) places[id] = count;
+      const places = own.count(id);
+      if (places > 0) held.push([id, places]);
       else touched.delete(id);
     }
-    return places;
+    for (const [id, at] of wanted) if (at <= now() - wantedFor) wanted.delete(id);
+    return { held, wants: [...wanted.keys()] };
   }
 
   /**
@@ -129,33 +94,33 @@ export function createSharedLeases(options: SharedLeasesOptions): SharedLeases {
    *
    * @param onLook called when what is held is looked at
    */
-  function tell(onLook?: () => void): Promise<Record<string, number> | undefined> {
+  function tell(onLook?: () => void): Promise<InstanceRecord | undefined> {
     const before = telling;
     const told = (async () => {
       await before;
       onLook?.();
-      return write(holding());
+      return write(ownRecord());
     })();
     telling = told;
     return told;
   }
 
-  async function write(places: Record<string, number>): Promise<typeof places | undefined> {
+  async function write(record: InstanceRecord): Promise<InstanceRecord | undefined> {
     const begun = now();
     // Others may have taken one that is silent for dead, and forgotten it.
     if (begun - toldAt >= instanceTtl) settledAt = Infinity;
-    if (!(await records.write(key, { beat: ++beat, held: places }))) return undefined;
-    told = JSON.stringify(places);
+    if (!(await records.write(key, { beat: ++beat, ...record }))) return undefined;
+    told = JSON.stringify(record);
     toldAt = begun;
     if (settledAt === Infinity) await settle();
-    return places;
+    return record;
   }
 
   /** Finds out who else is there, once this process's record is. */
   async function settle(): Promise<void> {
     const since = now();
-    if (!(await records.discover(-1)) || !(await readThem())) return;
-    settledAt = living().length === 0 ? since : since + 2 * keysAge;
+    const alone = await instances.isAlone();
+    if (alone !== undefined) settledAt = alone ? since : since + 2 * keysAge;
   }
 
   /** Tells soon what is held now; what changes until then goes with it. */
@@ -164,8 +129,10 @@ export function createSharedLeases(options: SharedLeasesOptions): SharedLeases {
     aboutToTell = true;
     void sleep(tellAfter, closing.signal).then(() => {
       aboutToTell = false;
-      if (closing.signal.aborted || JSON.stringify(holding()) === told) return;
-      void tell();
+      if (closing.signal.aborted) return;
+      if (JSON.stringify(ownRecord()) !== told) void tell();
+      // That they do not wait any more has to be told too.
+      if (wanted.size > 0) tellSoon();
     });
   }
 
@@ -204,32 +171,20 @@ export function createSharedLeases(options: SharedLeasesOptions): SharedLeases {
     const lost = records.away() > confirmWithin;
     if (lost) take();
     const said = lost ? undefined : await tell(take);
-    const decidable = lost || (said !== undefined && (await readOthers()) && now() >= settledAt);
+    const decidable =
+      lost || (said !== undefined && (await instances.read()) && now() >= settledAt);
+    const holding = said && new Map(said.held);
     const room = new Map<string, number>();
     for (const { lease, capacity } of batch) {
       const { serverId } = lease;
       const claimed = batch.filter((claim) => claim.lease.serverId === serverId).length;
-      const kept = (said?.[serverId] ?? own.count(serverId)) - claimed;
-      const left = decidable ? capacity - held(serverId) - kept : 0;
+      const kept = (holding ? (holding.get(serverId) ?? 0) : own.count(serverId)) - claimed;
+      const others = instances.others(serverId);
+      const most = Math.min(capacity - others.places, share(serverId, capacity, others));
+      const left = decidable ? most - kept : 0;
       room.set(serverId, Math.min(left, room.get(serverId) ?? Infinity));
     }
     return { batch, room };
-  }
-
-  function readThem(): Promise<boolean> {
-    return records.read(records.keys("instances:").filter((other) => other !== key));
-  }
-
-  /** Reads the records of all others as they are now; answers whether none is missing. */
-  async function readOthers(): Promise<boolean> {
-    if (!(await records.discover())) return false;
-    for (let time = 0; time < rereads; time++) {
-      if (!(await readThem())) return false;
-      if (living().every(([, value]) => heldOf(value) !== undefined)) return true;
-      // On a file system a record that is being written is empty for a moment.
-      await sleep(2 + 3 * time, closing.signal);
-    }
-    return false;
   }
 
   async function beatOn(): Promise<void> {
@@ -241,7 +196,9 @@ export function createSharedLeases(options: SharedLeasesOptions): SharedLeases {
 
   return {
     acquire(serverId, { ttl, capacity = Infinity }) {
-      return touch(own.acquire(serverId, { ttl, capacity: capacity - held(serverId) }));
+      return touch(
+        own.acquire(serverId, { ttl, capacity: capacity - instances.others(serverId).places }),
+      );
     },
     renew: (id, ttl) => touch(own.renew(id, ttl)),
     takeOver: (id, serverId, ttl) => touch(own.takeOver(id, serverId, ttl)),
@@ -249,7 +206,7 @@ export function createSharedLeases(options: SharedLeasesOptions): SharedLeases {
       own.release(id);
       if (touched.size > 0) tellSoon();
     },
-    count: (serverId) => own.count(serverId) + held(serverId),
+    count: (serverId) => own.count(serverId) + instances.others(serverId).places,
     released: own.released,
     confirm: (lease, capacity) =>
       new Promise((decide) => {
@@ -259,6 +216,10 @@ export function createSharedLeases(options: SharedLeasesOptions): SharedLeases {
           tellSoon();
         });
       }),
+    want(serverIds) {
+      for (const id of serverIds) wanted.set(id, now());
+      if (serverIds.length > 0) tellSoon();
+    },
     async start() {
       await tell();
       void beatOn();
@@ -269,12 +230,4 @@ export function createSharedLeases(options: SharedLeasesOptions): SharedLeases {
       await records.remove(key);
     },
   };
-}
-
-/** The places a record says are held, by server; undefined for a record that cannot be read. */
-function heldOf(value: unknown): Record<string, number> | undefined {
-  const held = (value as { held?: unknown } | null)?.held;
-  if (typeof held !== "object" || held === null) return undefined;
-  const valid = Object.entries(held).filter(([, places]) => Number.isInteger(places) && places > 0);
-  return Object.fromEntries(valid) as Record<string, number>;
 }

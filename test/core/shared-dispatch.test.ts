@@ -137,3 +137,32 @@ test("a job waits for the first server of its region, as long as for one that is
     message: "No runner servers available for region eu: none registered (regions: none)",
   });
 });
+
+test.each([3, 2, 1])(
+  "of %i places those with few jobs get their share, and all places are used",
+  async (capacity) => {
+    let now = 0;
+    let most = 0;
+    let busy = 0;
+    const { clock, both, dispatch } = dispatching([server("s", capacity)], async () => {
+      most = Math.max(most, ++now);
+      await clock.sleep(100);
+      busy += 100;
+      now--;
+    });
+    for (const { leases } of both) await leases.start();
+    await clock.advance(2500);
+    const done: string[] = [];
+    const many = Array.from({ length: 200 }, (_, job) => watch(dispatch(0, `many${job}`)));
+    await clock.advance(1000);
+    for (let job = 0; job < 5; job++) {
+      void dispatch(1, `few${job}`).then(({ jobId }) => done.push(jobId));
+    }
+    await clock.advance(6000);
+    expect(done).toHaveLength(5);
+    expect(many.filter(({ value }) => value).length).toBeLessThan(200);
+    expect(most).toBe(capacity);
+    // What each hand-over costs is little.
+    expect(busy / (7000 * capacity)).toBeGreaterThan(0.6);
+  },
+);
