@@ -9,8 +9,7 @@ let runnerHandler: RunnerHandler | undefined;
 export function useRunnerHandler(): RunnerHandler {
   if (!options.runners) throw new Error("orchestrator.runners is not set");
   const { route, timeout } = options.runners;
-  // One build serves every region where the environment names it.
-  const region = options.runners.region ?? process.env.ORCHESTRATOR_REGION;
+  const region = runnerRegion();
   runnerHandler ??= createRunnerHandler({
     runners,
     base: route,
@@ -18,6 +17,12 @@ export function useRunnerHandler(): RunnerHandler {
     ...(region && { region }),
   });
   return runnerHandler;
+}
+
+/** The region it answers for: one build serves every region where the environment names it. */
+export function runnerRegion(): string | undefined {
+  const configured = options.runners ? options.runners.region : undefined;
+  return configured ?? (process.env.ORCHESTRATOR_REGION || undefined);
 }
 
 /** Serves the app's runners. */
