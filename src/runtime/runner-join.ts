@@ -2,8 +2,6 @@ import { OrchestratorError, reasonOf } from "../core/errors.ts";
 import { joinOrchestrator, type Membership, type RunnerHandler } from "../runner/index.ts";
 import type { Environment } from "./servers.ts";
 
-const variable = "ORCHESTRATOR_JOIN";
-
 const known = ["orchestrator", "url", "region", "id", "weight", "capacity", "apiKey"];
 
 /**
@@ -18,7 +16,7 @@ export function joinFromEnvironment(
   region: string | undefined,
   env: Environment,
 ): Membership | undefined {
-  const text = env[variable];
+  const text = env.ORCHESTRATOR_JOIN;
   if (!text?.trim()) return undefined;
   const given = parse(text);
   const other = Object.keys(given).find((key) => !known.includes(key));
@@ -54,5 +52,5 @@ function parse(text: string): Record<string, unknown> {
 }
 
 function invalid(rule: string, cause?: unknown): OrchestratorError {
-  return new OrchestratorError("CONFIG_INVALID", variable + rule, { cause });
+  return new OrchestratorError("CONFIG_INVALID", `ORCHESTRATOR_JOIN${rule}`, { cause });
 }

@@ -1,12 +1,11 @@
 import type { ServerResponse } from "node:http";
-import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { joinOrchestrator, type Membership } from "../../src/runner/index.ts";
 import { send, until } from "../_support/api.ts";
-import { root, startServer, type TestServer, workDir } from "../_support/app.ts";
+import { createApp, root, startServer, type TestServer, workDir } from "../_support/app.ts";
 import { counted, type Gauge } from "../_support/fleet.ts";
-import { startNode } from "../_support/process.ts";
+import { startHost } from "../_support/hosts.ts";
 import { hasRedis, startRedis, type TestRedis } from "../_support/redis.ts";
 import { passing, type Received, startRunnerServer } from "../_support/runner-server.ts";
 import { startService } from "../_support/service.ts";
@@ -65,10 +64,15 @@ describe.runIf(hasRedis)("two orchestrators that share a registry on Redis", () 
   }
 
   /** Submits a run of so many jobs in a region, and answers with its id. */
-  async function submit(server: TestServer, region: string, count: number): Promise<string> {
+  async function submit(
+    server: TestServer,
+    region: string,
+    count: number,
+    { name, url } = { name: "a", url: "https://example.com" },
+  ): Promise<string> {
     const runners = Array.from({ length: count }, (_, job) => ({
-      name: "a",
-      input: { url: `https://example.com/${job}` },
+      name,
+      input: { url: `${url}/health?${job}` },
     }));
     const body = { mode: "remote", regions: [region], runners };
     const answer = await send(apiOf(server), body, { headers });
@@ -115,58 +119,30 @@ describe.runIf(hasRedis)("two orchestrators that share a registry on Redis", () 
   });
 
   test("hear of a runner server that comes, drains or dies", async () => {
-    const cwd = workDir();
-    await mkdir(cwd, { recursive: true });
-    await writeFile(
-      join(cwd, "host.mjs"),
-      `import { createServer } from "node:http";
-import { createRunnerHandler, joinOrchestrator } from ${JSON.stringify(join(root, "dist/runner/index.mjs"))};
-import { toNodeListener } from ${JSON.stringify(join(root, "dist/http.mjs"))};
-
-const handler = createRunnerHandler({ runners: { a: async () => ({ status: "pass" }) } });
-const server = createServer(toNodeListener(handler)).listen(0, "127.0.0.1", async () => {
-  const { ready } = joinOrchestrator({
-    orchestrator: process.env.ORCHESTRATOR,
-    apiKey: ${JSON.stringify(key)},
-    server: {
-      id: process.env.ID,
-      url: \`http://127.0.0.1:\${server.address().port}/api/runner\`,
-      region: "ap",
-    },
-    handler,
-  });
-  await ready;
-  console.log("joined");
-});
-process.once("SIGTERM", async () => {
-  await handler.drain();
-  server.close();
-  server.closeAllConnections();
-});
-`,
-    );
-    const start = async (ID: string) => {
-      const running = startNode([join(cwd, "host.mjs")], cwd, { ID, ORCHESTRATOR: apiOf(both[0]) });
+    const app = await createApp({ from: join(root, "examples/joining") });
+    stops.push(app.remove);
+    const start = async () => {
+      const running = await startHost(join(app.dir, "server.mjs"), app.dir, {
+        ORCHESTRATOR: apiOf(both[0]),
+        ORCHESTRATOR_API_KEY: key,
+        REGION: "ap",
+      });
       stops.push(() => running.stop("SIGKILL"));
-      await running.printed(/joined/);
       return running;
     };
-    const runners = await Promise.all([start("ap-1"), start("ap-2")]);
+    const runners = await Promise.all([start(), start()]);
+    const ids = runners.map(({ url }) => `ap-${new URL(url).host.replace(":", "-")}-api-runner`);
     const apOf = async (server: TestServer) =>
       (await knownTo(server)).filter((id) => id.startsWith("ap"));
     await until(async () => (await apOf(both[1])).length === 2);
-    const run = await ended(both[1], await submit(both[1], "ap", 6));
-    expect(run.jobs.map(({ server }: { server: string }) => server).toSorted()).toEqual([
-      "ap-1",
-      "ap-1",
-      "ap-1",
-      "ap-2",
-      "ap-2",
-      "ap-2",
-    ]);
+    const url = apiOf(both[0]);
+    const run = await ended(both[1], await submit(both[1], "ap", 6, { name: "statusTest", url }));
+    expect(run).toMatchObject({ state: "completed", summary: { passed: 6 } });
+    const at = run.jobs.map(({ server }: { server: string }) => server);
+    expect(at.toSorted()).toEqual(ids.toSorted().flatMap((id) => [id, id, id]));
     // It ends by itself once it has drained and left.
     expect(await runners[0]!.stop("SIGTERM")).toBe(0);
-    expect(await apOf(both[0])).toEqual(["ap-2"]);
+    expect(await apOf(both[0])).toEqual([ids[1]]);
     await runners[1]!.stop("SIGKILL");
     await until(async () => (await apOf(both[1])).length === 0);
     expect(await apOf(both[0])).toEqual([]);
