@@ -34,7 +34,7 @@ const tellAfter = 100;
 const confirmWithin = 5000;
 
 /** Milliseconds that a job counts as waiting for a server after it has last looked. */
-const wantedFor = 1000;
+const wantedFor = 600;
 
 /** A place that waits for its confirmation. */
 interface Claim {
@@ -85,7 +85,8 @@ export function createSharedLeases(options: SharedLeasesOptions): SharedLeases {
       else touched.delete(id);
     }
     for (const [id, at] of wanted) if (at <= now() - wantedFor) wanted.delete(id);
-    return { held, wants: [...wanted.keys()] };
+    // Who gets none yet keeps none from others.
+    return { held, wants: now() < settledAt ? [] : [...wanted.keys()] };
   }
 
   /**

@@ -64,8 +64,12 @@ export async function openRedis(url: string, variable: string): Promise<RedisCon
   };
 }
 
-/** Host and port, without the password. */
-function placeOf(url: string, variable: string): string {
+/**
+ * Host and port of a URL, without the password.
+ *
+ * @throws OrchestratorError `CONFIG_INVALID`, for what is no URL of Redis
+ */
+export function placeOf(url: string, variable: string): string {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (parsed && /^rediss?:$/.test(parsed.protocol) && parsed.hostname !== "") return parsed.host;
   throw new OrchestratorError(
@@ -74,9 +78,15 @@ function placeOf(url: string, variable: string): string {
   );
 }
 
-// A plain import() of a literal, so that a bundler traces the package where it is installed and
-// leaves the import alone where it is not.
-async function importClient(variable: string): Promise<Pick<typeof import("ioredis"), "Redis">> {
+/**
+ * The client's package: a plain import() of a literal, so that a bundler traces it where it is installed and leaves
+ * the import alone where it is not.
+ *
+ * @throws OrchestratorError `CONFIG_INVALID` where it is missing
+ */
+export async function importClient(
+  variable: string,
+): Promise<Pick<typeof import("ioredis"), "Cluster" | "Redis">> {
   try {
     return await import("ioredis");
   } catch (error) {

@@ -3,30 +3,17 @@ import type { RegistryStorageConfig } from "../types/config.ts";
 import type { SharedStorage } from "../types/server.ts";
 import { join } from "pathe";
 import type { Driver } from "unstorage";
+import { createRedisDriver } from "./redis-storage.ts";
 
 type DriverModule = { default: (options: Record<string, unknown>) => Driver };
 
-/** Drivers that a bundler takes along; it leaves an import alone whose package is not installed. */
+/** Drivers that a bundler takes along. */
 const bundled: Record<string, () => Promise<unknown>> = {
   fs: () => import("unstorage/drivers/fs"),
   "fs-lite": () => import("unstorage/drivers/fs-lite"),
   http: () => import("unstorage/drivers/http"),
   memory: () => import("unstorage/drivers/memory"),
-  redis: () => import("unstorage/drivers/redis"),
 };
-
-/** What a client of Redis is told: who asks has something else to do without an answer. */
-const redisDefaults = {
-  base: "orchestrator:registry",
-  enableOfflineQueue: false,
-  maxRetriesPerRequest: 0,
-  commandTimeout: 1000,
-  connectTimeout: 2000,
-  scanCount: 1000,
-};
-
-/** How long a start waits for Redis, which it can do without. */
-const START_MS = 1000;
 
 /** Where a registry's storage is, where nothing else is said. */
 export interface StorageDefaults {
@@ -47,31 +34,24 @@ export async function openStorage(
   { redisUrl, dataDir }: StorageDefaults,
   path: string,
 ): Promise<SharedStorage> {
-  const { driver: name, ...given } =
-    config ?? (redisUrl ? { driver: "redis" } : { driver: "fs-lite" });
-  let options: Record<string, unknown> = given;
-  if (name === "redis") {
-    const elsewhere = "url" in given || "host" in given || "cluster" in given;
-    options = { ...redisDefaults, ...(redisUrl && !elsewhere && { url: redisUrl }), ...given };
-    assertRedisUrl(options.url, config ? `${path}.url` : "ORCHESTRATOR_REDIS_URL");
-  }
-  if ((name === "fs" || name === "fs-lite") && given.base === undefined) {
-    options = { ...given, base: join(dataDir, "registry") };
-  }
+  const { driver: name, ...given } = config ?? { driver: redisUrl ? "redis" : "fs-lite" };
   const { builtinDrivers, createStorage } = await import("unstorage");
+  if (name === "redis") {
+    const elsewhere = ["cluster", "host", "path", "url"].some((key) => key in given);
+    const options = { ...(redisUrl && !elsewhere && { url: redisUrl }), ...given };
+    const where = elsewhere || !redisUrl ? `${path}.url` : "ORCHESTRATOR_REDIS_URL";
+    return createStorage({ driver: await createRedisDriver(options, where) }) as SharedStorage;
+  }
+  const isFolder = name === "fs" || name === "fs-lite";
+  const options = isFolder ? { base: join(dataDir, "registry"), ...given } : given;
   const { default: createDriver } = await importDriver(name, builtinDrivers, path);
   try {
-    const driver = createDriver(options);
-    if (name === "redis") await connected(driver);
-    return createStorage({ driver }) as SharedStorage;
+    return createStorage({ driver: createDriver(options) }) as SharedStorage;
   } catch (error) {
-    const reason = reasonOf(error);
     throw new OrchestratorError(
       "CONFIG_INVALID",
-      `${path} does not suit the driver "${name}": ${reason}`,
-      {
-        cause: error,
-      },
+      `${path} does not suit the driver "${name}": ${reasonOf(error)}`,
+      { cause: error },
     );
   }
 }
@@ -105,37 +85,4 @@ function unknownDriver(name: string, all: readonly string[], path: string): Orch
     "CONFIG_INVALID",
     `${path}.driver must be a driver of unstorage (got "${name}"). Known: ${known.toSorted().join(", ")}`,
   );
-}
-
-function assertRedisUrl(url: unknown, path: string): void {
-  if (url === undefined) return;
-  const isRedis = typeof url === "string" && /^rediss?:\/\/[^/]/.test(url) && URL.canParse(url);
-  if (isRedis) return;
-  throw new OrchestratorError(
-    "CONFIG_INVALID",
-    `${path} must be a URL such as redis://localhost:6379`,
-  );
-}
-
-/** The part of a client of `ioredis` that is used. */
-interface RedisClient {
-  status: string;
-  on(event: string, listener: () => void): void;
-  off(event: string, listener: () => void): void;
-}
-
-/** Waits for a connection, and has what goes wrong later told by those who ask. */
-async function connected(driver: Driver): Promise<void> {
-  const client = driver.getInstance?.() as RedisClient;
-  client.on("error", () => undefined);
-  if (client.status === "ready") return;
-  await new Promise<void>((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      client.off("ready", end);
-      resolve();
-    };
-    const timer = setTimeout(end, START_MS);
-    client.on("ready", end);
-  });
 }

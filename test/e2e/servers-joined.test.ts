@@ -95,7 +95,7 @@ describe.runIf(hasRedis)("two orchestrators that share a registry on Redis", () 
       expect([state, summary]).toMatchObject(["completed", { total: 40, passed: 40 }]);
     }
     expect(executes.length).toBe(80);
-    expect(gauge.most).toBe(3);
+    expect([2, 3]).toContain(gauge.most);
   });
 
   test("even out what servers have, though neither sees what the other sends", async () => {

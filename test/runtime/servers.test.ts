@@ -168,7 +168,7 @@ test("two processes on a folder never have more jobs at a server than it takes",
   const config = { type: "storage", storage: { driver: "fs-lite", base: join(dir, "two") } };
   const both = [await serversOf(config), await serversOf(config)];
   await both[0]!.members.join(server);
-  expect(await mostAtOnce(both, 60)).toBe(3);
+  expect([2, 3]).toContain(await mostAtOnce(both, 60));
 }, 20_000);
 
 describe.runIf(hasRedis)("on Redis", async () => {
@@ -181,7 +181,7 @@ describe.runIf(hasRedis)("on Redis", async () => {
     const [one, other] = both as [ServerParts, ServerParts];
     await one.members.join(server);
     await known(other);
-    expect(await mostAtOnce(both, 100)).toBe(3);
+    expect([2, 3]).toContain(await mostAtOnce(both, 100));
     for (let failure = 0; failure < 3; failure++) {
       await both[failure % 2]!.registry.report("a", { ok: false, error: "refused" });
     }
