@@ -85,10 +85,9 @@ export function createGuard({ keys, origins, rateLimit }: GuardOptions = {}): Gu
       await limits?.count(guesser, said);
       throw unauthorized();
     }
-    await count(`key:${key.name}`);
-    if (!key.scopes.includes(needs.scope) && !key.scopes.includes("admin")) {
-      throw forbidden(needs.scope);
-    }
+    const isEntitled = key.scopes.includes(needs.scope) || key.scopes.includes("admin");
+    if (!needs.uncounted || !isEntitled) await count(`key:${key.name}`);
+    if (!isEntitled) throw forbidden(needs.scope);
     return key.name;
   }
 

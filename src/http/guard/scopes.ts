@@ -5,8 +5,11 @@ import { isGet } from "../parameters.ts";
 export type Requirement =
   /** Anybody may send it, at any rate. */
   | { kind: "open" }
-  /** A key with this scope; or, for a run's event stream, a token of that run. */
-  | { kind: "scope"; scope: ApiScope; eventsOf?: string };
+  /**
+   * A key with this scope; or, for a run's event stream, a token of that run. What is sent all the time is not
+   * counted for its key: a fleet that shares one would be too much.
+   */
+  | { kind: "scope"; scope: ApiScope; eventsOf?: string; uncounted?: true };
 
 /** A request as the router sees it. */
 export interface Target {
@@ -32,7 +35,10 @@ export async function requirementOf(
 ): Promise<Requirement> {
   const path = segmentsBelow(pathname, mounts);
   const [first = "", id, ...rest] = path;
-  if (first === "servers") return { kind: "scope", scope: "admin" };
+  if (first === "servers") {
+    const isHeartbeat = method === "POST" && rest.join("/") === "heartbeat";
+    return { kind: "scope", scope: "admin", ...(isHeartbeat && { uncounted: true }) };
+  }
   if (isGet(method)) {
     // A workflow may have such a name, and its runs are not for everybody.
     const isProbe = probes.has(first) && path.length === 1 && !searchParams.has("runId");

@@ -108,3 +108,13 @@ test("many at once are counted one by one", async () => {
   expect(answers.filter(({ status }) => status === 200)).toHaveLength(20);
   expect(answers.filter(({ status }) => status === 429)).toHaveLength(30);
 });
+
+test("heartbeats of servers that may send them are not counted, and of others they are", async () => {
+  const api = await serve({}, { keys });
+  const beat = async (key: string) =>
+    (await api.send("/servers/eu-1/heartbeat", {}, bearer(key))).status;
+  const statuses = async (key: string) => [await beat(key), await beat(key), await beat(key)];
+  expect(await statuses("second")).toEqual([404, 404, 404]);
+  expect(await statuses("first")).toEqual([403, 403, 429]);
+  expect((await api.send("/servers", undefined, bearer("second"))).status).toBe(200);
+});
