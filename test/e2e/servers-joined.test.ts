@@ -6,6 +6,7 @@ import { send, until } from "../_support/api.ts";
 import { createApp, root, startServer, type TestServer, workDir } from "../_support/app.ts";
 import { counted, type Gauge } from "../_support/fleet.ts";
 import { startHost } from "../_support/hosts.ts";
+import { freePort } from "../_support/process.ts";
 import { hasRedis, startRedis, type TestRedis } from "../_support/redis.ts";
 import { passing, type Received, startRunnerServer } from "../_support/runner-server.ts";
 import { startService } from "../_support/service.ts";
@@ -157,4 +158,23 @@ test("without keys a server joins from this machine alone", async () => {
   const behindProxy = { headers: { "x-forwarded-for": "192.0.2.1" } };
   expect((await send(api, joining, behindProxy)).status).toBe(403);
   expect((await send(api, joining)).status).toBe(201);
+});
+
+test("a built app's runner server joins where ORCHESTRATOR_JOIN says, and leaves at its end", async () => {
+  const server = await startServer(inject("fixtureOutput"), workDir());
+  stops.push(() => server.stop("SIGKILL"));
+  const orchestrator = `${server.url}/api/orchestrator`;
+  const port = String(await freePort());
+  const url = `http://127.0.0.1:${port}/api/runner`;
+  const runner = await startServer(inject("fixtureOutput"), workDir(), {
+    PORT: port,
+    ORCHESTRATOR_REGION: "eu",
+    ORCHESTRATOR_JOIN: JSON.stringify({ orchestrator, url, id: "me" }),
+  });
+  stops.push(() => runner.stop("SIGKILL"));
+  const find = () => send(`${orchestrator}/servers/me`);
+  await until(async () => (await find()).status === 200);
+  expect((await find()).body.server).toMatchObject({ url, region: "eu", load: 0 });
+  await runner.stop("SIGTERM");
+  expect((await find()).status).toBe(404);
 });
