@@ -73,7 +73,7 @@ export function createInstances({ records, key, now, sleep, signal }: InstancesO
 
   function count(): void {
     countedAt = now();
-    countedVersion = records.version;
+    countedVersion = records.version("instances");
     counted = new Map();
     for (const value of living()) {
       const { held, wants } = readRecord(value) ?? { held: [], wants: [] };
@@ -95,7 +95,8 @@ export function createInstances({ records, key, now, sleep, signal }: InstancesO
 
   return {
     others(serverId) {
-      if (records.version !== countedVersion || now() - countedAt >= recordsAge) count();
+      if (records.version("instances") !== countedVersion || now() - countedAt >= recordsAge)
+        count();
       return counted.get(serverId) ?? nobody;
     },
     async read() {

@@ -33,8 +33,8 @@ export interface SharedRecords {
   read(keys: readonly string[]): Promise<boolean>;
   /** Learns of records that others added, unless that was done within `age` milliseconds; answers whether it is so now. */
   discover(age?: number): Promise<boolean>;
-  /** Rises with every change of a record. */
-  readonly version: number;
+  /** Rises with every change of a record of a family, such as `servers`. */
+  version(family: string): number;
   /** Epoch milliseconds of when all records were last read. */
   readonly readAt: number;
   /** Milliseconds since the storage went away; 0 where it has not. */
@@ -59,7 +59,7 @@ export function createSharedRecords(options: SharedRecordsOptions): SharedRecord
   const records = new Map<string, unknown>();
   /** The turn that a record as it is here comes from: what was asked for earlier may be older, and come later. */
   const turns = new Map<string, number>();
-  let version = 0;
+  const versions = new Map<string, number>();
   let keysAt = -Infinity;
   let readAt = -Infinity;
   let triedAt = -Infinity;
@@ -71,7 +71,8 @@ export function createSharedRecords(options: SharedRecordsOptions): SharedRecord
     if (value === undefined) records.delete(key);
     else records.set(key, value);
     turns.set(key, at);
-    version++;
+    const [family = ""] = key.split(":", 1);
+    versions.set(family, (versions.get(family) ?? 0) + 1);
   }
 
   function isOlder(key: string, at: number): boolean {
@@ -147,9 +148,7 @@ export function createSharedRecords(options: SharedRecordsOptions): SharedRecord
   }
 
   return {
-    get version() {
-      return version;
-    },
+    version: (family) => versions.get(family) ?? 0,
     get readAt() {
       return readAt;
     },

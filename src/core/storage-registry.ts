@@ -54,6 +54,13 @@ interface StoredCircuit extends Circuit {
   lastError?: string;
 }
 
+/** A server as it was last read: what is configured of it, what it told when it joined, its circuit. */
+interface Known {
+  server?: Server;
+  member?: Member | undefined;
+  circuit: Circuit & { lastError?: string };
+}
+
 /**
  * Servers that several processes share through a storage: those that joined, and of all of them the circuits. It
  * answers from what was read within the last quarter of a second, and from what was last known while the storage
@@ -73,6 +80,8 @@ export class StorageServerRegistry implements ServerRegistry {
   /** Records of the storage as they were understood; undefined for those that cannot be. */
   readonly #parsed: WeakMap<object, Member | undefined> = new WeakMap();
   readonly #noted: Set<string> = new Set();
+  #listed: readonly Known[] = [];
+  #listedVersion = "";
   /** When an attempt or a probe last showed that a server lives, which is told to nobody. */
   readonly #seen: Map<string, number> = new Map();
 
@@ -103,9 +112,10 @@ export class StorageServerRegistry implements ServerRegistry {
     const reading = this.#records.refresh();
     if (reading) await reading;
     const { region } = filter;
-    const servers = this.#servers();
-    const wanted = region === undefined ? servers : servers.filter((one) => one.region === region);
-    return wanted.map((server) => this.#statusOf(server));
+    return this.#known().flatMap((known) => {
+      const status = this.#statusOf(known);
+      return status && (region === undefined || status.region === region) ? [status] : [];
+    });
   }
 
   /** A server that comes back under its id starts with a closed circuit. */
@@ -147,53 +157,67 @@ export class StorageServerRegistry implements ServerRegistry {
     await this.#records.write(key, { id, ...circuit, lastError: outcome.error });
   }
 
-  /** The configured servers in their order, then those that joined by their ids. */
-  #servers(): { id: string; region: string; configured: boolean }[] {
-    const joined = this.#records
-      .below("servers:")
-      .flatMap(([key]) => this.#member(key) ?? [])
-      .filter(({ server }) => !this.#configured.has(server.id))
-      .sort((one, other) => (one.server.id < other.server.id ? -1 : 1));
-    return [
-      ...[...this.#configured.values()].map((server) => ({ ...server, configured: true })),
-      ...joined.map(({ server }) => ({ ...server, configured: false })),
-    ];
+  /** The configured servers in their order, then those that joined by their ids; also those that have left by now. */
+  #known(): readonly Known[] {
+    const version = ["servers", "circuits"].map((family) => this.#records.version(family)).join();
+    if (version === this.#listedVersion) return this.#listed;
+    const configured = [...this.#configured.values()].map((server): Known => {
+      const key = keyOf(server.id);
+      const member = this.#read(`servers:${key}`, server.id);
+      return { server, member, circuit: this.#circuitOf(server.id, key) };
+    });
+    const joined = this.#records.below("servers:").flatMap(([key]): Known[] => {
+      const member = this.#read(key);
+      if (!member || this.#configured.has(member.server.id)) return [];
+      return [{ member, circuit: this.#circuitOf(member.server.id, key.slice("servers:".length)) }];
+    });
+    joined.sort((one, other) => (one.member!.server.id < other.member!.server.id ? -1 : 1));
+    this.#listedVersion = version;
+    return (this.#listed = [...configured, ...joined]);
   }
 
-  #statusOf({ id, configured }: { id: string; configured: boolean }): ServerStatus {
-    const member = this.#member(id);
-    const { server, lastSeenAt, load, ttl } = member ?? {
-      server: this.#configured.get(id)!,
-      ...({} as Partial<Member>),
-    };
-    const circuit = this.#circuitOf(id);
-    const seenAt = Math.max(lastSeenAt ?? 0, this.#seen.get(id) ?? 0);
-    return {
-      ...server,
-      circuit: circuitState(circuit, this.#now(), this.#circuit),
-      inFlight: 0,
-      ...(load !== undefined && { load }),
-      ...(seenAt > 0 && { lastSeenAt: seenAt }),
-      ...(circuit.lastError !== undefined && { lastError: circuit.lastError }),
-      ...(!configured && { leavesAt: lastSeenAt! + ttl! }),
-    };
+  /** Undefined for one that has left. */
+  #statusOf({ server: configured, member: told, circuit }: Known): ServerStatus | undefined {
+    const member = told && this.#isThere(told) ? told : undefined;
+    const server = member?.server ?? configured;
+    if (!server) return undefined;
+    const seenAt = Math.max(member?.lastSeenAt ?? 0, this.#seen.get(server.id) ?? 0);
+    const status: ServerStatus = Object.assign(
+      { circuit: circuitState(circuit, this.#now(), this.#circuit), inFlight: 0 },
+      server,
+    );
+    if (member?.load !== undefined) status.load = member.load;
+    if (seenAt > 0) status.lastSeenAt = seenAt;
+    if (circuit.lastError !== undefined) status.lastError = circuit.lastError;
+    if (!configured) status.leavesAt = member!.lastSeenAt + member!.ttl;
+    return status;
   }
 
-  /** What joined under an id or a key and has not left by its silence. */
-  #member(idOrKey: string): Member | undefined {
-    const key = idOrKey.startsWith("servers:") ? idOrKey : memberKey(idOrKey);
+  /** Whether it has not left by its silence. */
+  #isThere({ lastSeenAt, ttl }: Member): boolean {
+    // While nothing can be read, silence says nothing.
+    const asOf = this.#records.away() > 0 ? this.#records.readAt : this.#now();
+    return asOf - lastSeenAt < ttl;
+  }
+
+  /** What joined under an id and has not left. */
+  #member(id: string): Member | undefined {
+    const member = this.#read(memberKey(id), id);
+    return member && this.#isThere(member) ? member : undefined;
+  }
+
+  /** What is stored at a key, under that id where one is given. */
+  #read(key: string, id?: string): Member | undefined {
     const value = this.#records.get(key);
     if (typeof value !== "object" || value === null) return undefined;
     if (!this.#parsed.has(value)) this.#parsed.set(value, this.#parse(key, value));
     const member = this.#parsed.get(value);
-    if (!member) return undefined;
-    // While nothing can be read, silence says nothing.
-    const asOf = this.#records.away() > 0 ? this.#records.readAt : this.#now();
-    const silent = asOf - member.lastSeenAt;
+    if (!member || (id !== undefined && member.server.id !== id)) return undefined;
     // What nobody will ask for again need not stay for ever.
-    if (silent > 10 * member.ttl) void this.#records.remove(key);
-    const asked = key === idOrKey || member.server.id === idOrKey;
-    return asked && silent < member.ttl ? member : undefined;
+    const isForgotten =
+      this.#records.away() === 0 && this.#now() - member.lastSeenAt > 10 * member.ttl;
+    if (isForgotten) void this.#records.remove(key);
+    return member;
   }
 
   /** What others wrote, as far as it is what it should be. */
@@ -215,8 +239,11 @@ export class StorageServerRegistry implements ServerRegistry {
     }
   }
 
-  #circuitOf(id: string): Circuit & { lastError?: string } {
-    const stored = this.#records.get(circuitKey(id)) as Partial<StoredCircuit> | null | undefined;
+  #circuitOf(id: string, key: string = keyOf(id)): Known["circuit"] {
+    const stored = this.#records.get(`circuits:${key}`) as
+      | Partial<StoredCircuit>
+      | null
+      | undefined;
     const { failures, openedAt, lastError } = stored ?? {};
     if (stored?.id !== id || !Number.isSafeInteger(failures) || failures! < 0) return closedCircuit;
     // One that is opened only later would not be tried again for as long.
