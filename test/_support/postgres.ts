@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -10,6 +10,12 @@ import { freePort } from "./process.ts";
 /** A real Postgres of a test's own, with the engine's tables in it. */
 export interface TestPostgres {
   url: string;
+  /** Makes a database without any table, and answers with its URL. */
+  createDatabase(name: string): Promise<string>;
+  /** Stops it as `pg_ctl stop` does: connections are cut; `immediate` is like a crash. */
+  down(mode: "fast" | "immediate"): Promise<void>;
+  /** Starts it again, with all that it kept. */
+  up(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -24,7 +30,7 @@ export async function startPostgres(): Promise<TestPostgres> {
     user: "postgres",
     password: "postgres",
     port,
-    persistent: false,
+    persistent: true,
     createPostgresUser: process.getuid?.() === 0,
     onLog: () => undefined,
     onError: () => undefined,
@@ -38,6 +44,19 @@ export async function startPostgres(): Promise<TestPostgres> {
   });
   return {
     url,
+    async createDatabase(name) {
+      await server.createDatabase(name);
+      return url.replace(/postgres$/, name);
+    },
+    async down(mode) {
+      // The second signal, of `stop`, changes nothing then.
+      if (mode === "immediate") {
+        const [pid] = (await readFile(join(dir, "data/postmaster.pid"), "utf8")).split("\n");
+        process.kill(Number(pid), "SIGQUIT");
+      }
+      await server.stop();
+    },
+    up: () => server.start(),
     async stop() {
       await server.stop();
       await rm(dir, { recursive: true, force: true });

@@ -1,0 +1,122 @@
+import pg from "pg";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { send, until } from "../_support/api.ts";
+import { type HeldServer, regionalRun, startHeldServer } from "../_support/held-server.ts";
+import {
+  endInstances,
+  executionsOf,
+  instanceOf,
+  journalledEnds,
+  startInstances,
+} from "../_support/instances.ts";
+import type { Orchestrator } from "../_support/orchestrator.ts";
+import { startPostgres, type TestPostgres } from "../_support/postgres.ts";
+
+/** Within which another instance goes on with what a killed one left. */
+const TAKEN_OVER_MS = 15_000;
+
+let postgres: TestPostgres;
+let database: string;
+let runner: HeldServer;
+let instances: Orchestrator[];
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+  database = await postgres.createDatabase("crash");
+  runner = await startHeldServer();
+  instances = await startInstances(3, database, runner);
+});
+
+afterAll(async () => {
+  await Promise.all((instances ?? []).map((instance) => instance.stop("SIGKILL")));
+  await runner?.close();
+  await postgres?.stop();
+});
+
+test("kill -9 of one mid-run: others go on with its work and with the wake that it owed, within 15 s", async () => {
+  const JOBS = 120;
+  const CONCURRENCY = 4;
+  const runId = await instances[0]!.submit(
+    regionalRun(
+      Array.from({ length: JOBS }, (_, index) => `slow-${index}`),
+      { concurrency: CONCURRENCY },
+    ),
+  );
+  const { body: waiting } = await instances[0]!.api("/collect", {
+    args: ["tick", { count: 1 }],
+  });
+  const status = async (): Promise<any> => (await instances[0]!.api(`/${runId}/status`)).body;
+  let answered = 0;
+  while (answered < 40) {
+    await until(() => runner.inFlight() === CONCURRENCY);
+    runner.answer(1);
+    answered++;
+  }
+  await until(
+    async () => runner.inFlight() === CONCURRENCY && (await status()).completedJobs === answered,
+  );
+  const before = runner.executes.map(({ key }) => key);
+
+  const victim = instanceOf(runner.holding()[0]!);
+  const cutOff = runner.holding().filter((received) => instanceOf(received) === victim);
+  const [killed] = instances.splice(victim, 1);
+  await killOwingWake(killed!, waiting.runId);
+  const killedAt = performance.now();
+
+  // Whoever was cut off is not in flight any more, and the others have not got more places for that.
+  await until(() => runner.inFlight() === CONCURRENCY - cutOff.length);
+  const woken = instances[0]!.api(`/collect?runId=${waiting.runId}&wait=25`).then(({ body }) => {
+    expect(body).toEqual(["owed"]);
+    return performance.now() - killedAt;
+  });
+  await until(() => runner.inFlight() === CONCURRENCY, TAKEN_OVER_MS, "the jobs' way back");
+  expect(performance.now() - killedAt).toBeLessThan(TAKEN_OVER_MS);
+  expect(await woken).toBeLessThan(TAKEN_OVER_MS);
+  const letGo = setInterval(() => runner.answer(CONCURRENCY), 20);
+  const results = await instances[1]!.ended(runId);
+  clearInterval(letGo);
+  expect(results).toMatchObject({ state: "completed", summary: { total: JOBS, passed: JOBS } });
+
+  expect(runner.peak()).toBe(CONCURRENCY);
+  const executions = executionsOf(runner.executes);
+  expect(executions.size).toBe(JOBS);
+  const twice = [...executions].filter(([, count]) => count > 1);
+  expect(twice.map(([key]) => key).toSorted()).toEqual(cutOff.map(({ key }) => key!).toSorted());
+  for (const [key, count] of twice) expect(count, key).toBe(2);
+  expect(before.length).toBe(answered + CONCURRENCY);
+  const ends = await journalledEnds(database, runId);
+  expect(ends.size).toBe(JOBS);
+  expect(new Set(ends.values())).toEqual(new Set([1]));
+  expect(await endInstances(instances)).toEqual({ codes: [0, 0], faults: [] });
+});
+
+/** Has an instance store a checkpoint that a run waits for, and kills it before it has woken the run. */
+async function killOwingWake(instance: Orchestrator, runId: string): Promise<void> {
+  const client = new pg.Client(database);
+  await client.connect();
+  try {
+    // What wakes a run is stored as an event first, which now has to wait.
+    await client.query("BEGIN");
+    await client.query("LOCK TABLE workflow.workflow_events IN SHARE ROW EXCLUSIVE MODE");
+    const url = `${instance.url}/api/orchestrator/runs/${runId}/checkpoints`;
+    const posted = send(url, { type: "tick", data: "owed" }).catch(() => undefined);
+    await until(async () => (await waitingFor(client)).length > 0);
+    await instance.stop("SIGKILL");
+    await posted;
+    // Postgres would do what it was asked to, though nobody is there any more.
+    for (const pid of await waitingFor(client)) {
+      await client.query("SELECT pg_terminate_backend($1, 5000)", [pid]);
+    }
+    await client.query("ROLLBACK");
+  } finally {
+    await client.end();
+  }
+}
+
+/** Whoever waits for a lock that this client has. */
+async function waitingFor(client: pg.Client): Promise<number[]> {
+  const { rows } = await client.query<{ pid: number }>(
+    "SELECT pid FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))",
+  );
+  return rows.map(({ pid }) => pid);
+}
