@@ -145,6 +145,23 @@ test("it is looked again and again for what another process has left", async () 
   await until(async () => (await resumed()) > 0);
 });
 
+test("who looks again while it is being looked finds what has been left behind the look", async () => {
+  const callbacks = callbacksOf();
+  const { runId, resumed } = await waiting();
+  const sweep = sweepOf(callbacks, {
+    async wake(hook) {
+      await callbacks.wakeDue(hook);
+      if ((await resumed()) > 0) return;
+      await append(world, runId, "run_cancelled");
+      again ??= sweep.again();
+    },
+  });
+  let again: Promise<void> | undefined;
+  await sweep.start();
+  await again;
+  expect(await resumed()).toBe(1);
+});
+
 test("a delivery reads where to and with which secret from the callback's own record", async () => {
   const receiver = await startReceiver(({ path }, response) => {
     response.writeHead(path === "/gone" ? 410 : path === "/busy" ? 503 : 204).end();
