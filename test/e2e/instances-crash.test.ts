@@ -10,7 +10,7 @@ import {
   startInstances,
 } from "../_support/instances.ts";
 import type { Orchestrator } from "../_support/orchestrator.ts";
-import { startPostgres, type TestPostgres } from "../_support/postgres.ts";
+import { startEmptyPostgres, type TestPostgres } from "../_support/postgres.ts";
 
 /** Within which another instance goes on with what a killed one left. */
 const TAKEN_OVER_MS = 15_000;
@@ -21,7 +21,7 @@ let runner: HeldServer;
 let instances: Orchestrator[];
 
 beforeAll(async () => {
-  postgres = await startPostgres();
+  postgres = await startEmptyPostgres();
   database = await postgres.createDatabase("crash");
   runner = await startHeldServer();
   instances = await startInstances(3, database, runner);

@@ -5,7 +5,7 @@ import { type Frame, framesOf } from "../_support/events.ts";
 import { type HeldServer, regionalRun, startHeldServer } from "../_support/held-server.ts";
 import { endInstances, executionsOf, startInstances } from "../_support/instances.ts";
 import type { Orchestrator } from "../_support/orchestrator.ts";
-import { startPostgres, type TestPostgres } from "../_support/postgres.ts";
+import { startEmptyPostgres, type TestPostgres } from "../_support/postgres.ts";
 
 const JOBS = 60;
 
@@ -14,7 +14,7 @@ let runner: HeldServer;
 let instances: Orchestrator[];
 
 beforeAll(async () => {
-  postgres = await startPostgres();
+  postgres = await startEmptyPostgres();
   runner = await startHeldServer();
   instances = await startInstances(2, await postgres.createDatabase("outage"), runner);
 });
@@ -55,10 +55,10 @@ test("Postgres goes away and comes back, twice: runs, followers and polls go on 
 
   await until(() => runner.executes.length > 20 && posted.length > 10);
   for (const mode of ["immediate", "fast"] as const) {
-    await postgres.down(mode);
-    await until(async () => String(await ready()) === "503,503", 5000, "that it is not ready");
-    expect(await both(async ({ api }) => (await api("/health")).status)).toEqual([200, 200]);
-    await postgres.up();
+    await postgres.restart(async () => {
+      await until(async () => String(await ready()) === "503,503", 5000, "that it is not ready");
+      expect(await both(async ({ api }) => (await api("/health")).status)).toEqual([200, 200]);
+    }, mode);
     await until(async () => String(await ready()) === "200,200", 10_000, "that it is ready");
     const before = posted.length;
     await until(() => posted.length > before + 5, 10_000, "new checkpoints");

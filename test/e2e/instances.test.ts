@@ -12,7 +12,7 @@ import {
   startInstances,
 } from "../_support/instances.ts";
 import type { Orchestrator } from "../_support/orchestrator.ts";
-import { startPostgres, type TestPostgres } from "../_support/postgres.ts";
+import { startEmptyPostgres, type TestPostgres } from "../_support/postgres.ts";
 
 const INSTANCES = 4;
 
@@ -26,7 +26,7 @@ let instances: Orchestrator[];
 
 // At the same moment, on a database without any table.
 beforeAll(async () => {
-  postgres = await startPostgres();
+  postgres = await startEmptyPostgres();
   database = await postgres.createDatabase("instances");
   runner = await startHeldServer();
   instances = await startInstances(INSTANCES, database, runner);
