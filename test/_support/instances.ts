@@ -48,14 +48,19 @@ function faultsIn(output: string): string[] {
 }
 
 /** How often each key was executed. */
-export function executionsOf(executes: readonly { key: string | undefined }[]): Map<string, number> {
+export function executionsOf(
+  executes: readonly { key: string | undefined }[],
+): Map<string, number> {
   const counts = new Map<string, number>();
   for (const { key = "" } of executes) counts.set(key, (counts.get(key) ?? 0) + 1);
   return counts;
 }
 
 /** How many ends each job has in a run's journal, as the database has it. */
-export async function journalledEnds(database: string, runId: string): Promise<Map<string, number>> {
+export async function journalledEnds(
+  database: string,
+  runId: string,
+): Promise<Map<string, number>> {
   const client = new pg.Client(database);
   await client.connect();
   try {

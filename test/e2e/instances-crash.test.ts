@@ -16,32 +16,40 @@ import { startEmptyPostgres, type TestPostgres } from "../_support/postgres.ts";
 const TAKEN_OVER_MS = 15_000;
 
 let postgres: TestPostgres;
-let database: string;
-let runner: HeldServer;
-let instances: Orchestrator[];
+const stops: (() => unknown)[] = [];
 
 beforeAll(async () => {
   postgres = await startEmptyPostgres();
-  database = await postgres.createDatabase("crash");
-  runner = await startHeldServer();
-  instances = await startInstances(3, database, runner);
 });
 
 afterAll(async () => {
-  await Promise.all((instances ?? []).map((instance) => instance.stop("SIGKILL")));
-  await runner?.close();
+  await Promise.all(stops.map((stop) => stop()));
   await postgres?.stop();
 });
 
-test("kill -9 of one mid-run: others go on with its work and with the wake that it owed, within 15 s", async () => {
-  const JOBS = 120;
-  const CONCURRENCY = 4;
-  const runId = await instances[0]!.submit(
-    regionalRun(
-      Array.from({ length: JOBS }, (_, index) => `slow-${index}`),
-      { concurrency: CONCURRENCY },
-    ),
-  );
+/** So many instances on a database of their own, with one runner server. */
+async function setUp(
+  name: string,
+  count: number,
+): Promise<{ database: string; runner: HeldServer; instances: Orchestrator[] }> {
+  const database = await postgres.createDatabase(name);
+  const runner = await startHeldServer();
+  stops.push(runner.close);
+  const instances = await startInstances(count, database, runner);
+  for (const instance of instances) stops.push(() => instance.stop("SIGKILL"));
+  return { database, runner, instances };
+}
+
+const JOBS = 120;
+const CONCURRENCY = 4;
+const limited = regionalRun(
+  Array.from({ length: JOBS }, (_, index) => `slow-${index}`),
+  { concurrency: CONCURRENCY },
+);
+
+test.concurrent("kill -9 of one mid-run: others go on with its work and with the wake that it owed, within 15 s", async () => {
+  const { database, runner, instances } = await setUp("killed", 3);
+  const runId = await instances[0]!.submit(limited);
   const { body: waiting } = await instances[0]!.api("/collect", {
     args: ["tick", { count: 1 }],
   });
@@ -60,7 +68,7 @@ test("kill -9 of one mid-run: others go on with its work and with the wake that 
   const victim = instanceOf(runner.holding()[0]!);
   const cutOff = runner.holding().filter((received) => instanceOf(received) === victim);
   const [killed] = instances.splice(victim, 1);
-  await killOwingWake(killed!, waiting.runId);
+  await killOwingWake(killed!, { database, runId: waiting.runId });
   const killedAt = performance.now();
 
   // Whoever was cut off is not in flight any more, and the others have not got more places for that.
@@ -90,8 +98,45 @@ test("kill -9 of one mid-run: others go on with its work and with the wake that 
   expect(await endInstances(instances)).toEqual({ codes: [0, 0], faults: [] });
 });
 
+test.concurrent("an instance that stood still for so long that another has its work does nothing of it any more", async () => {
+  const { database, runner, instances } = await setUp("stopped", 2);
+  const runId = await instances[0]!.submit(limited);
+  await until(() => runner.inFlight() === CONCURRENCY);
+  const victim = instanceOf(runner.holding()[0]!);
+  const heldBy = (index: number): HeldServer["executes"] =>
+    runner.holding().filter((received) => instanceOf(received) === index);
+  const stopped = instances[victim]!;
+  const other = instances[1 - victim]!;
+  const left = heldBy(victim).map(({ key }) => key!);
+  stopped.child.kill("SIGSTOP");
+  const stoppedAt = performance.now();
+  await until(() => heldBy(1 - victim).length === CONCURRENCY, TAKEN_OVER_MS, "the jobs' way over");
+  expect(performance.now() - stoppedAt).toBeLessThan(TAKEN_OVER_MS);
+  // What the one got meanwhile reaches it when it goes on.
+  stopped.child.kill("SIGCONT");
+  await until(() => heldBy(victim).length === 0, 10_000, "the end of what it had in flight");
+  const letGo = setInterval(() => runner.answer(CONCURRENCY), 20);
+  const results = await other.ended(runId);
+  clearInterval(letGo);
+  expect(results).toMatchObject({ state: "completed", summary: { total: JOBS, passed: JOBS } });
+  const executions = executionsOf(runner.executes);
+  expect(executions.size).toBe(JOBS);
+  const twice = [...executions].filter(([, count]) => count > 1);
+  expect(twice.map(([key]) => key).toSorted()).toEqual(left.toSorted());
+  for (const [key, count] of twice) expect(count, key).toBe(2);
+  const ends = await journalledEnds(database, runId);
+  expect(ends.size).toBe(JOBS);
+  expect(new Set(ends.values())).toEqual(new Set([1]));
+  // It serves and works as before.
+  expect(await stopped.ended(runId)).toEqual(results);
+  expect(await endInstances(instances)).toEqual({ codes: [0, 0], faults: [] });
+});
+
 /** Has an instance store a checkpoint that a run waits for, and kills it before it has woken the run. */
-async function killOwingWake(instance: Orchestrator, runId: string): Promise<void> {
+async function killOwingWake(
+  instance: Orchestrator,
+  { database, runId }: { database: string; runId: string },
+): Promise<void> {
   const client = new pg.Client(database);
   await client.connect();
   try {

@@ -165,9 +165,13 @@ test("one Idempotency-Key and one own run id, posted to all instances at once, a
   const ROUNDS = 50;
   const keyed = await Promise.all(
     Array.from({ length: ROUNDS }, (_, index) =>
-      instances[index % INSTANCES]!.api("/greet", { input: { name: "Ada" } }, {
-        "idempotency-key": "once",
-      }),
+      instances[index % INSTANCES]!.api(
+        "/greet",
+        { input: { name: "Ada" } },
+        {
+          "idempotency-key": "once",
+        },
+      ),
     ),
   );
   expect(new Set(keyed.map(({ status }) => status))).toEqual(new Set([200]));
@@ -194,7 +198,9 @@ test("a step that takes long is executed once, and each job is sent and journall
   const letGo = setInterval(() => runner.answer(12), 100);
   try {
     for (const runId of runIds) {
-      expect(await instances[0]!.ended(runId)).toMatchObject({ summary: { total: 120, passed: 120 } });
+      expect(await instances[0]!.ended(runId)).toMatchObject({
+        summary: { total: 120, passed: 120 },
+      });
     }
   } finally {
     clearInterval(letGo);
