@@ -25,4 +25,11 @@ export const schema: readonly Migration[] = [
     );
     CREATE INDEX ON orchestrator.claims (claimed_at);`,
   },
+  {
+    name: "processes",
+    sql: `CREATE TABLE orchestrator.processes (
+      id uuid PRIMARY KEY,
+      seen_at timestamptz NOT NULL
+    );`,
+  },
 ];

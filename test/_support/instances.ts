@@ -1,4 +1,4 @@
-import pg from "pg";
+import { Client } from "pg";
 import { inject } from "vitest";
 import { startServer, workDir } from "./app.ts";
 import { type Orchestrator, orchestratorOf } from "./orchestrator.ts";
@@ -61,7 +61,7 @@ export async function journalledEnds(
   database: string,
   runId: string,
 ): Promise<Map<string, number>> {
-  const client = new pg.Client(database);
+  const client = new Client(database);
   await client.connect();
   try {
     const { rows } = await client.query<{ data: Buffer }>(

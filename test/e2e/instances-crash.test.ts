@@ -1,4 +1,4 @@
-import pg from "pg";
+import { Client } from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { send, until } from "../_support/api.ts";
 import { type HeldServer, regionalRun, startHeldServer } from "../_support/held-server.ts";
@@ -137,7 +137,7 @@ async function killOwingWake(
   instance: Orchestrator,
   { database, runId }: { database: string; runId: string },
 ): Promise<void> {
-  const client = new pg.Client(database);
+  const client = new Client(database);
   await client.connect();
   try {
     // What wakes a run is stored as an event first, which now has to wait.
@@ -159,7 +159,7 @@ async function killOwingWake(
 }
 
 /** Whoever waits for a lock that this client has. */
-async function waitingFor(client: pg.Client): Promise<number[]> {
+async function waitingFor(client: Client): Promise<number[]> {
   const { rows } = await client.query<{ pid: number }>(
     "SELECT pid FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))",
   );

@@ -41,9 +41,9 @@ test("Postgres goes away and comes back, twice: runs, followers and polls go on 
   );
   const polled = both(({ api }) => api(`/collect?runId=${waiting}&wait=30`));
   const posted: number[] = [];
-  let posting = true;
+  const enough = new AbortController();
   const poster = (async () => {
-    for (let number = 0; posting; number++) {
+    for (let number = 0; !enough.signal.aborted; number++) {
       const url = `${instances[number % 2]!.url}/api/orchestrator/runs/${waiting}/checkpoints`;
       const { status } = await send(url, { type: "tick", data: number });
       if (status === 201) posted.push(number);
@@ -63,7 +63,7 @@ test("Postgres goes away and comes back, twice: runs, followers and polls go on 
     const before = posted.length;
     await until(() => posted.length > before + 5, 10_000, "new checkpoints");
   }
-  posting = false;
+  enough.abort();
   await poster;
   clearInterval(answering);
   runner.letGo();

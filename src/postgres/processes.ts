@@ -1,0 +1,74 @@
+import { randomUUID } from "node:crypto";
+import type { Database } from "./database.ts";
+
+/** What a process on a database is known by to the others there: its signs of life. */
+export interface Processes {
+  /** Gives signs of life until it is stopped, and looks for those of others; resolves when the first is given. */
+  start(): Promise<void>;
+  /** Leaves, which the others do not take for a death. */
+  stop(): Promise<void>;
+}
+
+/** How long a process is taken to live without a sign of it. */
+const DEAD_MS = 10_000;
+
+/** How often signs are given and looked for. */
+const BEAT_MS = 3000;
+
+/**
+ * The processes that share a database. One that stood still for as long as that counts as dead, and lives again
+ * with its next sign.
+ *
+ * @param options.onDeath called when another process has died, in one of those that live
+ */
+export function createProcesses(
+  database: Pick<Database, "query">,
+  options: { onDeath: () => void; beat?: number; dead?: number },
+): Processes {
+  const { onDeath, beat: every = BEAT_MS, dead = DEAD_MS } = options;
+  const id = randomUUID();
+  let timer: ReturnType<typeof setInterval> | undefined;
+  let beating: Promise<void> | undefined;
+
+  async function beat(): Promise<void> {
+    const [row] = await database.query<{ deaths: number }>(BEAT, [id, dead], { repeatable: true });
+    if (row!.deaths > 0 && timer) onDeath();
+  }
+
+  /** What fails is done by the next one; while Postgres is away, one waits for it. */
+  function beatAlone(): void {
+    beating ??= beat()
+      .catch(() => undefined)
+      .finally(() => (beating = undefined));
+  }
+
+  return {
+    async start() {
+      timer ??= setInterval(beatAlone, every).unref();
+      await beat();
+    },
+    async stop() {
+      clearInterval(timer);
+      timer = undefined;
+      await beating;
+      await database.query(LEAVE, [id], { repeatable: true });
+    },
+  };
+}
+
+/** A restart of Postgres leaves everybody the time to give a sign again. */
+const BEAT = `
+WITH sign AS (
+  INSERT INTO orchestrator.processes (id, seen_at) VALUES ($1, now())
+  ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at
+), silent AS (
+  SELECT id FROM orchestrator.processes
+  WHERE id <> $1 AND seen_at < now() - $2 * interval '1 millisecond'
+    AND now() > pg_postmaster_start_time() + $2 * interval '1 millisecond'
+  FOR UPDATE SKIP LOCKED
+), dead AS (
+  DELETE FROM orchestrator.processes AS p USING silent WHERE p.id = silent.id RETURNING 1
+)
+SELECT count(*)::int AS deaths FROM dead`;
+
+const LEAVE = "DELETE FROM orchestrator.processes WHERE id = $1";
