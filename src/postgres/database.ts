@@ -33,6 +33,8 @@ export interface Database extends Listener {
   transaction<T>(work: (query: Query) => Promise<T>): Promise<T>;
   /** Tells all who listen on a channel; at most 7,999 bytes. */
   notify(channel: string, payload: string): Promise<void>;
+  /** False from when the connection that listens is lost until it is back. */
+  reachable(): boolean;
   close(): Promise<void>;
 }
 
@@ -66,10 +68,17 @@ export function openDatabase(options: DatabaseOptions): Database {
   const config = { connectionString: url, fallback_application_name: "orchestrator", max };
   const pool = createPool(pg, config, patience);
   const Client = watchfulClient(pg);
+  let reachable = true;
   const { listen, close } = createListener({
     makeClient: () => new Client({ ...config, keepAlive: true }),
-    onLost: ({ message }) => note(`[orchestrator] Postgres at ${place} is away (${message})`),
-    onBack: () => note(`[orchestrator] Postgres at ${place} is back`),
+    onLost({ message }) {
+      reachable = false;
+      note(`[orchestrator] Postgres at ${place} is away (${message})`);
+    },
+    onBack() {
+      reachable = true;
+      note(`[orchestrator] Postgres at ${place} is back`);
+    },
   });
   let closed: Promise<void> | undefined;
 
@@ -90,6 +99,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     async notify(channel, payload) {
       await query("SELECT pg_notify($1, $2)", [channel, payload], { repeatable: true });
     },
+    reachable: () => reachable,
     close() {
       closed ??= (async () => {
         closing.abort();

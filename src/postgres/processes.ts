@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { firstOf, sleep } from "../core/sleep.ts";
 import type { Database } from "./database.ts";
 
 /** What a process on a database is known by to the others there: its signs of life. */
@@ -11,6 +12,9 @@ export interface Processes {
 
 /** How long a process is taken to live without a sign of it. */
 const DEAD_MS = 10_000;
+
+/** How long it may take to leave. */
+const LEAVE_MS = 500;
 
 /** How often signs are given and looked for. */
 const BEAT_MS = 3000;
@@ -50,8 +54,16 @@ export function createProcesses(
     async stop() {
       clearInterval(timer);
       timer = undefined;
-      await beating;
-      await database.query(LEAVE, [id], { repeatable: true });
+      const left = (async () => {
+        await beating;
+        await database.query(LEAVE, [id], { repeatable: true });
+      })();
+      // Without it others take the end for a death, which does no harm; Postgres may be away for long.
+      await firstOf(
+        undefined,
+        () => left.catch(() => undefined),
+        (signal) => sleep(LEAVE_MS, signal),
+      );
     },
   };
 }

@@ -79,6 +79,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     },
     news,
     observer: observability.runs,
+    onDeath: () => void runs.sweep.again(),
   });
   const closing = new AbortController();
   const local = createLocalMode(parts.runners);
@@ -130,7 +131,8 @@ export function compose(parts: CompositionParts): OrchestratorContext {
   function readiness(): Readiness {
     if (closing.signal.aborted)
       return { ready: false, reason: "The orchestrator is shutting down" };
-    return started ? { ready: true } : { ready: false, reason: "The orchestrator is starting" };
+    const reason = started ? installed.problem?.() : "The orchestrator is starting";
+    return reason === undefined ? { ready: true } : { ready: false, reason };
   }
 
   function drain(): Promise<void> {

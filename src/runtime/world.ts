@@ -23,6 +23,10 @@ export interface InstalledWorld {
   findRuns: FindRuns;
   /** Counts the runs that have not ended and are not only ours, where that takes no time. */
   openRuns?: () => { queued: number; running: number };
+  /** Aborts when another process delivers the message that the caller is called for. */
+  lost?: () => AbortSignal | undefined;
+  /** Why it can be asked for nothing now; nothing where it can. */
+  problem?: () => string | undefined;
   /** Starts the queue and takes up the runs that a crash left; resolves when both are done. */
   start(): Promise<void>;
   close(): Promise<void>;
@@ -40,6 +44,8 @@ export interface WorldSetup {
   /** Told of starts and ends of runs. */
   news: RunWatchers;
   observer: Pick<RunObserver, "ended" | "started">;
+  /** Told when another process on the World has died, which may have left things undone. */
+  onDeath?: () => void;
 }
 
 /**
