@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { firstOf, sleep } from "../core/sleep.ts";
 import type { Database } from "./database.ts";
 
-/** What a process on a database is known by to the others there: its signs of life. */
+/** The processes on a database, of which this is one. */
 export interface Processes {
   /** Gives signs of life until it is stopped, and looks for those of others; resolves when the first is given. */
   start(): Promise<void>;
@@ -20,23 +20,25 @@ const LEAVE_MS = 500;
 const BEAT_MS = 3000;
 
 /**
- * The processes that share a database. One that stood still for as long as that counts as dead, and lives again
+ * Joins the processes that share a database. One that stands still for too long counts as dead, and lives again
  * with its next sign.
  *
- * @param options.onDeath called when another process has died, in one of those that live
+ * @param options.onLoss called when what was begun may have been left undone: in one of those that live when
+ *   another has died, and in each when Postgres has been away
  */
 export function createProcesses(
-  database: Pick<Database, "query">,
-  options: { onDeath: () => void; beat?: number; dead?: number },
+  database: Pick<Database, "listen" | "query">,
+  options: { onLoss: () => void; beat?: number; dead?: number },
 ): Processes {
-  const { onDeath, beat: every = BEAT_MS, dead = DEAD_MS } = options;
+  const { onLoss, beat: every = BEAT_MS, dead = DEAD_MS } = options;
   const id = randomUUID();
   let timer: ReturnType<typeof setInterval> | undefined;
+  let unlisten = (): void => undefined;
   let beating: Promise<void> | undefined;
 
   async function beat(): Promise<void> {
     const [row] = await database.query<{ deaths: number }>(BEAT, [id, dead], { repeatable: true });
-    if (row!.deaths > 0 && timer) onDeath();
+    if (row!.deaths > 0 && timer) onLoss();
   }
 
   /** What fails is done by the next one; while Postgres is away, one waits for it. */
@@ -49,11 +51,17 @@ export function createProcesses(
   return {
     async start() {
       timer ??= setInterval(beatAlone, every).unref();
+      let begun = false;
+      unlisten = database.listen(CHANNEL, noNews, () => {
+        if (begun) onLoss();
+        begun = true;
+      });
       await beat();
     },
     async stop() {
       clearInterval(timer);
       timer = undefined;
+      unlisten();
       const left = (async () => {
         await beating;
         await database.query(LEAVE, [id], { repeatable: true });
@@ -67,6 +75,11 @@ export function createProcesses(
     },
   };
 }
+
+/** Nobody says anything there: what counts is when nobody could have been heard. */
+const CHANNEL = "orchestrator_processes";
+
+function noNews(): void {}
 
 /** A restart of Postgres leaves everybody the time to give a sign again. */
 const BEAT = `

@@ -79,7 +79,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     },
     news,
     observer: observability.runs,
-    onDeath: () => void runs.sweep.again(),
+    onLoss: () => void runs.sweep.again(),
   });
   const closing = new AbortController();
   const local = createLocalMode(parts.runners);

@@ -44,8 +44,8 @@ export interface WorldSetup {
   /** Told of starts and ends of runs. */
   news: RunWatchers;
   observer: Pick<RunObserver, "ended" | "started">;
-  /** Told when another process on the World has died, which may have left things undone. */
-  onDeath?: () => void;
+  /** Told when another process on the World has died, or the World was away: what was begun may be undone. */
+  onLoss?: () => void;
 }
 
 /**

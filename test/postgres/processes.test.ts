@@ -15,24 +15,27 @@ beforeAll(async () => {
 afterEach(() => databases.close());
 afterAll(() => postgres?.stop());
 
-/** A process that gives signs of life until it is cut off, and counts the deaths that it is told of. */
+/** A process that gives signs of life until it is cut off, and counts the losses that it is told of. */
 async function join(
   url: string,
   dead = 400,
 ): Promise<{
-  deaths: () => number;
+  losses: () => number;
   die: () => void;
   processes: Processes;
 }> {
-  let deaths = 0;
+  let losses = 0;
   let cut = false;
   const database = databases.open({ url });
   const query: Database["query"] = (...args) =>
     cut ? Promise.reject(new Error("cut off")) : database.query(...args);
-  const processes = createProcesses({ query }, { onDeath: () => deaths++, beat: 20, dead });
+  const processes = createProcesses(
+    { query, listen: database.listen },
+    { onLoss: () => losses++, beat: 20, dead },
+  );
   onTestFinished(() => processes.stop().catch(() => undefined));
   await processes.start();
-  return { deaths: () => deaths, die: () => void (cut = true), processes };
+  return { losses: () => losses, die: () => void (cut = true), processes };
 }
 
 async function known(url: string): Promise<number> {
@@ -58,10 +61,10 @@ test("of a process that dies one of the others is told, once", async () => {
   expect(await known(url)).toBe(3);
   const [victim, ...others] = all;
   victim!.die();
-  await until(() => others.some(({ deaths }) => deaths() > 0));
+  await until(() => others.some(({ losses }) => losses() > 0));
   expect(await known(url)).toBe(2);
   await new Promise((resolve) => setTimeout(resolve, 100));
-  expect(others.reduce((sum, { deaths }) => sum + deaths(), 0)).toBe(1);
+  expect(others.reduce((sum, { losses }) => sum + losses(), 0)).toBe(1);
 });
 
 test("of one that leaves nobody is told", async () => {
@@ -70,10 +73,10 @@ test("of one that leaves nobody is told", async () => {
   await one.processes.stop();
   expect(await known(url)).toBe(1);
   await new Promise((resolve) => setTimeout(resolve, 600));
-  expect(other.deaths()).toBe(0);
+  expect(other.losses()).toBe(0);
 });
 
-test("a restart of Postgres is nobody's death", async () => {
+test("a restart of Postgres is nobody's death, and told to all", async () => {
   const url = await empty("restart");
   // Longer than it may take until a process tries again to reach it.
   const dead = 1500;
@@ -81,5 +84,5 @@ test("a restart of Postgres is nobody's death", async () => {
   await postgres.restart(() => new Promise((resolve) => setTimeout(resolve, dead + 100)));
   await new Promise((resolve) => setTimeout(resolve, dead + 200));
   expect(await known(url)).toBe(2);
-  expect(all.map(({ deaths }) => deaths())).toEqual([0, 0]);
+  expect(all.map(({ losses }) => losses())).toEqual([1, 1]);
 });
