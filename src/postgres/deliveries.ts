@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { decodeMessage, type MessageHandler } from "../core/queue-requests.ts";
 import type { Claim } from "./messages.ts";
-import { isAway, wasRolledBack } from "./pool.ts";
+import { isOfDatabase } from "./transactions.ts";
 
 /** A delivery under way in this process. */
 export interface Delivery {
@@ -42,7 +42,7 @@ export function attemptDelivery(
   retryDelay: (attempt: number) => number,
 ): Promise<Outcome> {
   const { attempt, queueName, messageId, payload } = delivery.claim;
-  return current.run(delivery, async () => {
+  return current.run(delivery, async (): Promise<Outcome> => {
     try {
       const answer = await handler(decodeMessage(payload), { attempt, queueName, messageId });
       const seconds = answer?.timeoutSeconds;
@@ -60,14 +60,4 @@ export function attemptDelivery(
       return { done: false, failed: true, attempt: attempt + 1, delayMs: retryDelay(attempt) };
     }
   });
-}
-
-/** Whether something failed since Postgres is away, which is nobody's attempt; the engine's storage wraps such errors. */
-function isOfDatabase(error: unknown): boolean {
-  let reason = error;
-  for (let depth = 0; depth < 4 && reason instanceof Error; depth++) {
-    if (isAway(reason) || wasRolledBack(reason)) return true;
-    reason = reason.cause;
-  }
-  return false;
 }

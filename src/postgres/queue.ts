@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { createQueueHandlers } from "../core/queue-handlers.ts";
 import {
   decodeMessage,
@@ -34,6 +34,8 @@ export interface PostgresQueue {
   created(runId: string): void;
   /** Notes that a step has ended, so that a message for it is dropped. */
   ended(stepId: string): void;
+  /** Looks for messages that are due. */
+  look: Dispatcher["look"];
   start: Dispatcher["start"];
   drain: Dispatcher["drain"];
   stop: Dispatcher["stop"];
@@ -45,7 +47,6 @@ export interface QueueSettings {
   database: Pick<Database, "listen">;
   messages: Messages;
   limits: { flows: number; steps: number };
-  ulid: () => string;
   retryDelay?: (attempt: number) => number;
 }
 
@@ -54,7 +55,7 @@ const REMEMBERED = 5000;
 
 /** Makes the queue; nothing is delivered before it is started. */
 export function createQueue(settings: QueueSettings): PostgresQueue {
-  const { database, messages, limits, ulid } = settings;
+  const { database, messages, limits } = settings;
   const { retryDelay = (attempt) => Math.min(60_000, 250 * 2 ** (attempt - 1)) } = settings;
   const handlers = createQueueHandlers();
   const createdRuns = rememberLast();
@@ -90,7 +91,7 @@ export function createQueue(settings: QueueSettings): PostgresQueue {
     name: string | undefined,
     delayMs = 0,
   ): NewMessage {
-    const messageId = `msg_${ulid()}`;
+    const messageId = `msg_${randomUUID()}`;
     const { kind } = parseQueueName(queueName);
     const runId = runIdOf(payload) ?? "-";
     return {
@@ -159,6 +160,7 @@ export function createQueue(settings: QueueSettings): PostgresQueue {
     },
     created: createdRuns.add,
     ended: endedSteps.add,
+    look: dispatcher.look,
     start: dispatcher.start,
     drain: dispatcher.drain,
     stop: dispatcher.stop,
