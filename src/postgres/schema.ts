@@ -13,7 +13,8 @@ export const schema: readonly Migration[] = [
       done boolean NOT NULL,
       writers jsonb NOT NULL
     );
-    CREATE INDEX ON orchestrator.streams (run_id);`,
+    CREATE INDEX ON orchestrator.streams (run_id);
+    CREATE INDEX ON orchestrator.streams (run_id) WHERE NOT done;`,
   },
   {
     name: "claims",
