@@ -38,6 +38,8 @@ export interface EventsOptions {
   pool: StoragePool;
   messages: Pick<Messages, "spare">;
   queue: Pick<PostgresQueue, "created" | "ended">;
+  /** Told of a run's end. */
+  ended: (runId: string) => void;
   /** For how long it is tried while Postgres is away. */
   patience: { limit: number; signal: AbortSignal };
 }
@@ -141,7 +143,10 @@ export function createEvents(options: EventsOptions): CreateEvent {
     const { run, step } = result;
     if (eventType === "run_created") queue.created(run!.runId);
     if (eventType === "run_started" && run?.status === "running") runningRuns.add(run.runId);
-    if (runId && endOfRun.test(eventType)) runningRuns.delete(runId);
+    if (runId && endOfRun.test(eventType)) {
+      runningRuns.delete(runId);
+      options.ended(runId);
+    }
     if (/^step_(?:completed|failed)$/.test(eventType)) queue.ended(correlationId!);
     if (!step || spared === 0) return result;
     return { ...result, step: { ...step, attempt: Math.max(1, step.attempt - spared) } };

@@ -196,7 +196,7 @@ function arraysOf(claims: readonly Held[]): [string[], string[], string[]] {
 /** A part of a statement that tells all processes once, where there are such rows. */
 function told(rows: string): string {
   return `told AS MATERIALIZED (
-  SELECT pg_notify('${MESSAGES_CHANNEL}', '') FROM (SELECT FROM ${rows} LIMIT 1) AS some
+  SELECT pg_notify('${MESSAGES_CHANNEL}', '') FROM (SELECT FROM ${rows} LIMIT 1) AS free
 )`;
 }
 

@@ -11,12 +11,12 @@ import { isOfDatabase } from "./transactions.ts";
  *
  * @throws OrchestratorError `CONFIG_INVALID`, where the package is not installed
  */
-export function createStorage(pool: Pool): Storage {
+export function createStorage(pool: Pool): Storage & { specVersion: number } {
   const { createWorld } = requireFromEngineWorld()(engineWorld) as {
-    createWorld: (config: { pool: Pool }) => Storage;
+    createWorld: (config: { pool: Pool }) => Storage & { specVersion: number };
   };
-  const { runs, steps, hooks, events } = createWorld({ pool });
-  return { runs, steps, hooks, events };
+  const { specVersion, runs, steps, hooks, events } = createWorld({ pool });
+  return { specVersion, runs, steps, hooks, events };
 }
 
 /** The same storage, whose reads are tried again while Postgres is away. */

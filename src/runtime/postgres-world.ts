@@ -1,3 +1,4 @@
+import { OrchestratorError } from "../core/errors.ts";
 import { idleSleep } from "../core/sleep.ts";
 import { openDatabase } from "../postgres/database.ts";
 import { createEvents } from "../postgres/events.ts";
@@ -5,6 +6,7 @@ import { createMessages } from "../postgres/messages.ts";
 import { migrate } from "../postgres/migrations.ts";
 import { createQueue } from "../postgres/queue.ts";
 import { recover } from "../postgres/recovery.ts";
+import { createStreams } from "../postgres/streams.ts";
 import { createStorage, patientReads } from "../postgres/storage.ts";
 import { createStoragePool } from "../postgres/transactions.ts";
 import { bindEngine } from "./engine-handlers.ts";
@@ -30,6 +32,10 @@ export interface PostgresWorldOptions {
 
 /** For how long a statement is tried while Postgres is away. */
 const PATIENCE_MS = 30_000;
+
+/** Replays at once, which take the processor in turn, and steps, which mostly wait. */
+const FLOWS = 16;
+const STEPS = 64;
 
 /** How long the end waits for connections that Postgres does not answer on. */
 const CLOSE_MS = 1500;
@@ -58,16 +64,19 @@ export function assemblePostgresWorld(env: Record<string, string | undefined>): 
   const closing = new AbortController();
   const patience = { limit: PATIENCE_MS, signal: closing.signal };
   const pool = createStoragePool(database.pool);
-  const storage = patientReads(createStorage(pool.pool), patience);
+  const { specVersion, ...engineStorage } = createStorage(pool.pool);
+  const storage = patientReads(engineStorage, patience);
   const messages = createMessages(database);
   const queue = createQueue({
     database,
     messages,
     limits: { flows: concurrency || FLOWS, steps: concurrency || STEPS },
   });
-  const create = createEvents({ storage, pool, messages, queue, patience });
+  const streams = createStreams({ database });
+  const create = createEvents({ storage, pool, messages, queue, patience, ended: streams.closeAfterEnd });
   const world = {
-    specVersion: SPEC_VERSION,
+    specVersion,
+    ...streams.streamer,
     ...storage,
     events: { ...storage.events, create },
     queue: queue.queue,
@@ -78,6 +87,7 @@ export function assemblePostgresWorld(env: Record<string, string | undefined>): 
 
   async function start(): Promise<void> {
     await migrate(database, { engine: true });
+    streams.start();
     queue.start();
     // Beside the work that there is; who fails at it leaves it to the next start.
     recover(database, storage, messages).then(queue.look, () => undefined);
@@ -85,9 +95,26 @@ export function assemblePostgresWorld(env: Record<string, string | undefined>): 
 
   async function close(): Promise<void> {
     await queue.stop();
+    streams.close();
     closing.abort();
     await Promise.race([database.close(), idleSleep(CLOSE_MS)]);
   }
 
   return { world, start, drain: queue.drain, close };
+}
+
+/** A number of the environment. */
+function positive(
+  env: Record<string, string | undefined>,
+  name: string,
+  otherwise: number,
+): number {
+  const text = env[name];
+  if (text === undefined || text === "") return otherwise;
+  const value = Number(text);
+  if (Number.isInteger(value) && value > 0) return value;
+  throw new OrchestratorError(
+    "CONFIG_INVALID",
+    `${name} must be a whole number above 0 (got ${JSON.stringify(text)})`,
+  );
 }
