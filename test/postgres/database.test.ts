@@ -148,8 +148,8 @@ test("payloads arrive at other pools; a restart is a gap, said once, and they ar
   expect(lines[0]).toMatch(/^\[orchestrator\] Postgres at 127\.0\.0\.1:\d+ is away \(.+\)$/);
   expect(lines[1]).toMatch(/is back$/);
   off();
-  const other = later();
-  const offOther = listening.listen("other", other.resolve as (payload: string) => void, () => {
+  const other = later<string>();
+  const offOther = listening.listen("other", other.resolve, () => {
     void here.notify("news 'quoted\"", "three").then(() => here.notify("other", "end"));
   });
   await other.promise;
