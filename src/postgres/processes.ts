@@ -11,13 +11,13 @@ export interface Processes {
 }
 
 /** How long a process is taken to live without a sign of it. */
-const DEAD_MS = 10_000;
+const DEAD_MS = 8000;
 
 /** How long it may take to leave. */
 const LEAVE_MS = 500;
 
 /** How often signs are given and looked for. */
-const BEAT_MS = 3000;
+const BEAT_MS = 2000;
 
 /**
  * Joins the processes that share a database. One that stands still for too long counts as dead, and lives again
