@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { getStepFunction } from "workflow/internal/private";
 import type { createWorld } from "workflow/runtime";
-import { createTurns } from "../core/turns.ts";
+import { createGroups } from "./groups.ts";
 import { currentDelivery } from "./deliveries.ts";
 import { type Messages, WAKE_UP } from "./messages.ts";
 import { patiently } from "./pool.ts";
@@ -23,6 +23,15 @@ export interface EventRequest {
   correlationId?: string;
   eventData?: Record<string, unknown>;
 }
+
+/** An event that is to be stored. */
+interface Asked {
+  runId: string | null;
+  request: EventRequest;
+  params: object | undefined;
+}
+
+type StoredEvent = NonNullable<EventResult["event"]>;
 
 /** Stores an event. */
 export type CreateEvent = (
@@ -59,32 +68,55 @@ const EXPECTED_WITHIN = "interval '1 second'";
  */
 export function createEvents(options: EventsOptions): CreateEvent {
   const { storage, pool, messages, queue, patience } = options;
-  const turns = createTurns();
+  const groups = createGroups<Asked, EventResult>(storeGroup);
   const runningRuns = new Set<string>();
   const create = storage.events.create as unknown as CreateEvent;
 
-  /** Stores the event, and with it what must not get lost between it and the engine's own message. */
-  function store(
-    runId: string | null,
-    request: EventRequest,
-    params?: object,
-  ): Promise<EventResult> {
-    const { eventType, eventData } = request;
+  /** Stores events of a run, and with them what must not get lost between one and the engine's own message. */
+  async function store(asked: readonly Asked[]): Promise<PromiseSettledResult<EventResult>[]> {
+    const { runId } = asked[0]!;
     const locks = runId ? [`run:${runId}`] : [];
-    // Looked for and taken by two statements.
-    if (eventType === "hook_created") locks.push(`token:${String(eventData?.["token"])}`);
+    for (const { eventType, eventData } of asked.map(({ request }) => request)) {
+      // Looked for and taken by two statements.
+      if (eventType === "hook_created") locks.push(`token:${String(eventData?.["token"])}`);
+    }
     const begin = locks.map((lock) => `SELECT pg_advisory_xact_lock(${hash(lock)});`);
-    if (progress.has(eventType)) begin.unshift("SET LOCAL synchronous_commit TO off;");
+    if (asked.every(({ request }) => progress.has(request.eventType))) {
+      begin.unshift("SET LOCAL synchronous_commit TO off;");
+    }
     return pool.inTransaction(begin.join(" "), async () => {
-      const result = await create(runId, request, params);
-      if (eventType === "run_created") {
-        await expectWakeUp(result.run!.runId, String(eventData?.["workflowName"]));
-      } else if (eventType === "hook_received") {
-        const run = await storage.runs.get(runId!, { resolveData: "none" });
-        await expectWakeUp(runId!, run.workflowName);
-      } else if (endOfRun.test(eventType)) await pool.query(FORGET, [runId]);
-      return result;
+      const results = await Promise.allSettled(asked.map(storeOne));
+      const failed = results.find(({ status }) => status === "rejected");
+      if (failed) throw (failed as PromiseRejectedResult).reason;
+      return results;
     });
+  }
+
+  async function storeOne({ runId, request, params }: Asked): Promise<EventResult> {
+    const { eventType, eventData } = request;
+    const storing = create(runId, request, params);
+    const [stored, followed] = await Promise.allSettled([
+      storing,
+      follow(runId, eventType, eventData),
+    ]);
+    if (stored.status === "rejected") throw stored.reason;
+    if (followed.status === "rejected") throw followed.reason;
+    return stored.value;
+  }
+
+  /** What must not get lost between an event and the engine's own message, and what is of no use after it. */
+  async function follow(
+    runId: string | null,
+    eventType: string,
+    eventData?: Record<string, unknown>,
+  ): Promise<void> {
+    if (!runId) return;
+    if (eventType === "run_created") {
+      await expectWakeUp(runId, String(eventData?.["workflowName"]));
+    } else if (eventType === "hook_received") {
+      const run = await storage.runs.get(runId, { resolveData: "none" });
+      await expectWakeUp(runId, run.workflowName);
+    } else if (endOfRun.test(eventType)) await pool.query(FORGET, [runId]);
   }
 
   async function expectWakeUp(runId: string, workflowName: string): Promise<void> {
@@ -92,17 +124,33 @@ export function createEvents(options: EventsOptions): CreateEvent {
     await pool.query(EXPECT, [runId, `msg_${randomUUID()}`, queueName, JSON.stringify({ runId })]);
   }
 
-  async function storePatiently(
-    runId: string | null,
-    request: EventRequest,
-    params?: object,
-  ): Promise<EventResult> {
+  /** Stores several in one, or, where one of them is refused, each by itself. */
+  async function storeGroup(asked: readonly Asked[]): Promise<PromiseSettledResult<EventResult>[]> {
     let unknown = false;
+    if (asked.length > 1) {
+      try {
+        return await store(asked);
+      } catch (error) {
+        unknown = error instanceof CommitUnknown;
+      }
+    }
+    const results: PromiseSettledResult<EventResult>[] = [];
+    for (const one of asked) {
+      const [result] = await Promise.allSettled([storePatiently(one, unknown)]);
+      results.push(result);
+    }
+    return results;
+  }
+
+  async function storePatiently(asked: Asked, maybeStored: boolean): Promise<EventResult> {
+    const { runId, request } = asked;
+    let unknown = maybeStored;
     const attempt = async (): Promise<EventResult> => {
       const known = unknown && (await lookFor(storage, runId!, request));
       if (known) return known;
       try {
-        return await store(runId, request, params);
+        const [result] = await store([asked]);
+        return (result as PromiseFulfilledResult<EventResult>).value;
       } catch (error) {
         if (error instanceof CommitUnknown) unknown = true;
         throw error;
@@ -136,14 +184,13 @@ export function createEvents(options: EventsOptions): CreateEvent {
   return async (runId, request, params) => {
     const { eventType, correlationId } = request;
     if (eventType === "run_started" && runId && runningRuns.has(runId)) {
-      // Each replay asks for it again, and changes nothing.
-      return patiently(() => create(runId, request, params), isOfDatabase, patience);
+      const running = await readRunning(storage, runId);
+      if (running) return running;
     }
     const starts = eventType === "step_started" && runId && correlationId;
     const spared = starts ? await sparedOf(runId, correlationId) : 0;
-    const result = await turns.take(runId ?? randomUUID(), () =>
-      storePatiently(runId, request, params),
-    );
+    const joins = progress.has(eventType) || eventType === "step_started" ? correlationId : undefined;
+    const result = await groups.add(runId ?? randomUUID(), joins, { runId, request, params });
     const { run, step } = result;
     if (eventType === "run_created") queue.created(run!.runId);
     if (eventType === "run_started" && run?.status === "running") runningRuns.add(run.runId);
@@ -155,6 +202,27 @@ export function createEvents(options: EventsOptions): CreateEvent {
     if (!step || spared === 0) return result;
     return { ...result, step: { ...step, attempt: Math.max(1, step.attempt - spared) } };
   };
+}
+
+/**
+ * What `run_started` answers for a run that has been started, which each replay asks for and which changes nothing:
+ * the run, and its whole log, so that the replay reads nothing more.
+ */
+async function readRunning(storage: Storage, runId: string): Promise<EventResult | undefined> {
+  const [run, events] = await Promise.all([storage.runs.get(runId), readLog(storage, runId)]);
+  if (run.status !== "running") return undefined;
+  return { run, events, cursor: events.at(-1)?.eventId ?? null, hasMore: false } as EventResult;
+}
+
+async function readLog({ events }: Storage, runId: string): Promise<StoredEvent[]> {
+  const log: StoredEvent[] = [];
+  for (let cursor: string | undefined; ; ) {
+    const pagination = { limit: 1000, ...(cursor && { cursor }) };
+    const page = await events.list({ runId, pagination });
+    log.push(...page.data);
+    if (!page.hasMore || !page.cursor) return log;
+    cursor = page.cursor;
+  }
 }
 
 const endOfRun = /^run_(?:completed|failed|cancelled)$/;
@@ -176,10 +244,7 @@ async function lookFor(
     const stored = step && (eventType === "step_created" || step.status === stepStatus[eventType]);
     return stored ? ({ step } as EventResult) : undefined;
   }
-  const { data } = await storage.events.listByCorrelationId({
-    runId,
-    correlationId: correlationId!,
-  });
+  const { data } = await storage.events.listByCorrelationId({ runId, correlationId: correlationId! });
   const kinds = eventType === "hook_created" ? [eventType, "hook_conflict"] : [eventType];
   const event = data.find((one) => kinds.includes(one.eventType));
   return event && ({ event } as EventResult);

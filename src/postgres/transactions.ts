@@ -41,12 +41,6 @@ export function isOfDatabase(error: unknown): boolean {
 /** Codes of a transaction that failed for another one. */
 const inTheWay = new Set(["40001", "40P01"]);
 
-/** The one connection of a transaction, which takes one statement at a time. */
-interface Transaction {
-  client: PoolClient;
-  last: Promise<unknown>;
-}
-
 /**
  * Stands in for a pool, which the engine's World takes for its own.
  *
@@ -56,26 +50,18 @@ interface Transaction {
  * that it begins by itself are a part of that one.
  */
 export function createStoragePool(inner: Pool): StoragePool {
-  const current = new AsyncLocalStorage<Transaction>();
+  const current = new AsyncLocalStorage<PoolClient>();
   const options = { ...inner.options, connectionTimeoutMillis: 0, stream: () => new DeadEnd() };
 
-  function execute(transaction: Transaction, ...args: unknown[]): Promise<unknown> {
-    const run = (): Promise<unknown> =>
-      (transaction.client.query as (...args: unknown[]) => Promise<unknown>)(...args);
-    const result = transaction.last.then(run, run);
-    transaction.last = result.catch(() => undefined);
-    return result;
-  }
-
   /** What the engine takes for a connection of its own; only the outer transaction begins and ends. */
-  function nested(transaction: Transaction): Pick<PoolClient, "query" | "release"> {
+  function nested(client: PoolClient): Pick<PoolClient, "query" | "release"> {
     return {
       query: ((statement: { text?: string } | string, ...rest: unknown[]) => {
         const text = typeof statement === "string" ? statement : statement.text;
         if (/^(?:begin|commit|rollback)$/i.test(text ?? "")) {
           return Promise.resolve({ rows: [], rowCount: 0 });
         }
-        return execute(transaction, statement, ...rest);
+        return (client.query as (...args: unknown[]) => unknown)(statement, ...rest);
       }) as PoolClient["query"],
       release: () => undefined,
     };
@@ -83,11 +69,11 @@ export function createStoragePool(inner: Pool): StoragePool {
 
   const pool = new Proxy(inner, {
     get(target, property) {
-      const transaction = current.getStore();
+      const client = current.getStore();
       // Its client that listens is made of the pool's options: it is to stay without a connection.
       if (property === "options") return options;
-      if (transaction && property === "query") return execute.bind(undefined, transaction);
-      if (transaction && property === "connect") return async () => nested(transaction);
+      if (client && property === "query") return client.query.bind(client);
+      if (client && property === "connect") return async () => nested(client);
       const value = Reflect.get(target, property, target) as unknown;
       return typeof value === "function" ? value.bind(target) : value;
     },
@@ -101,12 +87,17 @@ export function createStoragePool(inner: Pool): StoragePool {
     let committing = false;
     let ended = false;
     try {
-      await client.query(`BEGIN; ${begin}`);
-      const result = await current.run({ client, last: Promise.resolve() }, work);
+      // What the work asks is sent right behind, and fails where this does.
+      const [begun, worked] = await Promise.allSettled([
+        client.query(`BEGIN; ${begin}`),
+        current.run(client, work),
+      ]);
+      if (begun.status === "rejected") throw begun.reason;
+      if (worked.status === "rejected") throw worked.reason;
       committing = true;
       await client.query("COMMIT");
       ended = true;
-      return result;
+      return worked.value;
     } catch (cause) {
       if (committing) throw new CommitUnknown("a commit failed", { cause });
       if (broken) throw new NotCommitted("the connection broke", { cause });
@@ -121,10 +112,10 @@ export function createStoragePool(inner: Pool): StoragePool {
   return {
     pool,
     inTransaction,
-    async query(text, values) {
-      const transaction = current.getStore();
-      if (!transaction) throw new Error("not in a transaction");
-      return (await execute(transaction, text, [...values])) as { rows: unknown[] };
+    query(text, values) {
+      const client = current.getStore();
+      if (!client) throw new Error("not in a transaction");
+      return client.query(text, [...values]);
     },
   };
 }

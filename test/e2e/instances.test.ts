@@ -200,7 +200,7 @@ test("a step that takes long is executed once, and each job is sent and journall
   const runIds = await all(({ submit }, index) =>
     submit(regionalRun(pages(`slow-once-${index}`, 120), { concurrency: 40 })),
   );
-  const letGo = setInterval(() => runner.answer(12), 100);
+  const letGo = setInterval(() => runner.answer(20), 100);
   try {
     for (const runId of runIds) {
       expect(await instances[0]!.ended(runId)).toMatchObject({
