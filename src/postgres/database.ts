@@ -65,7 +65,12 @@ export function openDatabase(options: DatabaseOptions): Database {
   const patience = { limit, signal: closing.signal };
   // Statements that do not wait for each other are sent together, where this version of `pg` can.
   const pipeline = true;
-  const config = { connectionString: url, fallback_application_name: "orchestrator", max, pipeline };
+  const config = {
+    connectionString: url,
+    fallback_application_name: "orchestrator",
+    max,
+    pipeline,
+  };
   const pool = createPool(pg, config, patience);
   const Client = watchfulClient(pg);
   const { listen, close } = createListener({

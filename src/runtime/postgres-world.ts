@@ -4,6 +4,7 @@ import { openDatabase } from "../postgres/database.ts";
 import { createEvents } from "../postgres/events.ts";
 import { createMessages } from "../postgres/messages.ts";
 import { migrate } from "../postgres/migrations.ts";
+import { createPresence } from "../postgres/presence.ts";
 import { createQueue } from "../postgres/queue.ts";
 import { recover } from "../postgres/recovery.ts";
 import { createStreams } from "../postgres/streams.ts";
@@ -66,14 +67,22 @@ export function assemblePostgresWorld(env: Record<string, string | undefined>): 
   const pool = createStoragePool(database.pool);
   const { specVersion, ...engineStorage } = createStorage(pool.pool);
   const storage = patientReads(engineStorage, patience);
-  const messages = createMessages(database);
+  const presence = createPresence(database);
+  const messages = createMessages(database, presence.id);
   const queue = createQueue({
     database,
     messages,
     limits: { flows: concurrency || FLOWS, steps: concurrency || STEPS },
   });
   const streams = createStreams({ database });
-  const create = createEvents({ storage, pool, messages, queue, patience, ended: streams.closeAfterEnd });
+  const create = createEvents({
+    storage,
+    pool,
+    messages,
+    queue,
+    patience,
+    ended: streams.closeAfterEnd,
+  });
   const world = {
     specVersion,
     ...streams.streamer,
@@ -87,6 +96,7 @@ export function assemblePostgresWorld(env: Record<string, string | undefined>): 
 
   async function start(): Promise<void> {
     await migrate(database, { engine: true });
+    presence.start();
     streams.start();
     queue.start();
     // Beside the work that there is; who fails at it leaves it to the next start.
@@ -97,6 +107,7 @@ export function assemblePostgresWorld(env: Record<string, string | undefined>): 
     await queue.stop();
     streams.close();
     closing.abort();
+    presence.stop();
     await Promise.race([database.close(), idleSleep(CLOSE_MS)]);
   }
 
