@@ -1,12 +1,14 @@
 import { OrchestratorError } from "../core/errors.ts";
 import { idleSleep } from "../core/sleep.ts";
 import { openDatabase } from "../postgres/database.ts";
+import { currentDelivery } from "../postgres/deliveries.ts";
 import { createEvents } from "../postgres/events.ts";
 import { createMessages } from "../postgres/messages.ts";
 import { migrate } from "../postgres/migrations.ts";
 import { createPresence } from "../postgres/presence.ts";
 import { createQueue } from "../postgres/queue.ts";
 import { recover } from "../postgres/recovery.ts";
+import { report } from "../postgres/settlements.ts";
 import { createStreams } from "../postgres/streams.ts";
 import { createStorage, patientReads } from "../postgres/storage.ts";
 import { createStoragePool } from "../postgres/transactions.ts";
@@ -21,6 +23,8 @@ export interface PostgresWorld {
   start(): Promise<void>;
   /** Takes no messages any more; what is under way goes on. */
   drain(): void;
+  /** Aborts when what the caller was delivered is another process's now. */
+  lost(): AbortSignal | undefined;
   /** Hands back what is still under way, to whichever process. */
   close(): Promise<void>;
 }
@@ -58,7 +62,8 @@ export function assemblePostgresWorld(env: Record<string, string | undefined>): 
   const database = openDatabase({
     url: env["WORKFLOW_POSTGRES_URL"] || "postgres://world:world@localhost:5432/world",
     name: "WORKFLOW_POSTGRES_URL",
-    max: positive(env, "WORKFLOW_POSTGRES_MAX_POOL_SIZE", 10),
+    // One is for its presence.
+    max: positive(env, "WORKFLOW_POSTGRES_MAX_POOL_SIZE", 10) + 1,
     patience: PATIENCE_MS,
   });
   const concurrency = positive(env, "WORKFLOW_POSTGRES_WORKER_CONCURRENCY", 0);
@@ -100,7 +105,7 @@ export function assemblePostgresWorld(env: Record<string, string | undefined>): 
     streams.start();
     queue.start();
     // Beside the work that there is; who fails at it leaves it to the next start.
-    recover(database, storage, messages).then(queue.look, () => undefined);
+    recover(database, storage, messages).then(queue.look, report);
   }
 
   async function close(): Promise<void> {
@@ -111,7 +116,8 @@ export function assemblePostgresWorld(env: Record<string, string | undefined>): 
     await Promise.race([database.close(), idleSleep(CLOSE_MS)]);
   }
 
-  return { world, start, drain: queue.drain, close };
+  const lost = (): AbortSignal | undefined => currentDelivery()?.lost.signal;
+  return { world, start, drain: queue.drain, lost, close };
 }
 
 /** A number of the environment. */
