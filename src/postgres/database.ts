@@ -63,11 +63,18 @@ export function openDatabase(options: DatabaseOptions): Database {
   const pg = requirePg();
   const closing = new AbortController();
   const patience = { limit, signal: closing.signal };
-  const config = { connectionString: url, fallback_application_name: "orchestrator", max };
+  const config = {
+    connectionString: url,
+    fallback_application_name: "orchestrator",
+    max,
+    // What lies between may forget a connection without a word.
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+  };
   const pool = createPool(pg, config, patience);
   const Client = watchfulClient(pg);
   const { listen, close } = createListener({
-    makeClient: () => new Client({ ...config, keepAlive: true }),
+    makeClient: () => new Client(config),
     onLost: ({ message }) => note(`[orchestrator] Postgres at ${place} is away (${message})`),
     onBack: () => note(`[orchestrator] Postgres at ${place} is back`),
   });
