@@ -70,6 +70,8 @@ export function openDatabase(options: DatabaseOptions): Database {
     // What lies between may forget a connection without a word.
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
+    // Statements that do not wait for each other are sent together, where this version of `pg` can.
+    pipeline: true,
   };
   const pool = createPool(pg, config, patience);
   const Client = watchfulClient(pg);

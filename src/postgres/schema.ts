@@ -26,4 +26,25 @@ export const schema: readonly Migration[] = [
     );
     CREATE INDEX ON orchestrator.claims (claimed_at);`,
   },
+  {
+    // Rows come and go by the thousand, so what they leave is to be swept soon.
+    name: "messages",
+    sql: `CREATE TABLE orchestrator.messages (
+      run_id text NOT NULL,
+      name text NOT NULL,
+      kind text NOT NULL,
+      message_id text NOT NULL,
+      queue_name text NOT NULL,
+      payload text NOT NULL,
+      carries boolean NOT NULL,
+      attempt integer NOT NULL DEFAULT 1,
+      version integer NOT NULL DEFAULT 1,
+      due timestamptz NOT NULL,
+      holder uuid,
+      cut boolean NOT NULL DEFAULT false,
+      spared integer NOT NULL DEFAULT 0,
+      PRIMARY KEY (run_id, name)
+    ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+    CREATE INDEX ON orchestrator.messages (due);`,
+  },
 ];

@@ -135,6 +135,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
 
   function drain(): Promise<void> {
     closing.abort();
+    installed.drain?.();
     return inFlight.drain(options.shutdown.timeout);
   }
 

@@ -4,7 +4,7 @@ import { getWorld } from "workflow/runtime";
 import type { RunAbout, StartOutcome, StartRequest } from "../types/engine.ts";
 import type { EmbeddedWorld } from "../world/index.ts";
 import type { Claims } from "./claims.ts";
-import { createTurns } from "./turns.ts";
+import { createTurns } from "../core/turns.ts";
 import { aroundCreate, readStored, type World } from "./engine-world.ts";
 
 /** Starts runs that are stored before the start is acknowledged. */

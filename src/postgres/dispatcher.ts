@@ -1,0 +1,292 @@
+import { idleSleep, longestTimer } from "../core/sleep.ts";
+import type { QueueHandlers } from "../core/queue-handlers.ts";
+import { createBatches } from "./batches.ts";
+import type { Database } from "./database.ts";
+import { attemptDelivery, type Delivery, type Outcome } from "./deliveries.ts";
+import {
+  type Claim,
+  keyOf,
+  LEASE_MS,
+  MESSAGES_CHANNEL,
+  type Messages,
+  type NewMessage,
+  type Postponed,
+} from "./messages.ts";
+
+/** Delivers the messages of the table in this process. */
+export interface Dispatcher {
+  /** Whether a message that is stored now could be delivered here at once; it then has a place, until `settled`. */
+  reserve(message: Pick<NewMessage, "kind" | "queueName">): boolean;
+  /** Gives back the place of a message that could not be held. */
+  release(kind: NewMessage["kind"]): void;
+  /** Delivers what is held and has a place. */
+  deliver(claim: Claim): void;
+  /** What is held under a key and is not yet dealt with. */
+  underWay(key: string): Delivery | undefined;
+  /** Looks for messages that are due, as soon as there is a place. */
+  look(): void;
+  /** Looks at a time for messages that are due. */
+  schedule(delayMs: number): void;
+  start(): void;
+  /** Takes nothing any more; what is under way goes on. */
+  drain(): void;
+  /** Hands back what is still under way. */
+  stop(): Promise<void>;
+  counts(): { delivering: number; nextDue: number | undefined };
+}
+
+/** What a dispatcher needs. */
+export interface DispatcherOptions {
+  database: Pick<Database, "listen">;
+  messages: Messages;
+  handlers: QueueHandlers;
+  /** Deliveries of a kind at once. */
+  limits: Record<Place, number>;
+  retryDelay: (attempt: number) => number;
+  /** Makes a wake-up of a delayed one. */
+  wake: (claim: Claim) => Promise<void>;
+}
+
+type Place = "flows" | "steps";
+
+/** How often holders give a sign of life, three times a lease. */
+const RENEW_MS = LEASE_MS / 3;
+
+/** How often a process looks without being told, such as for what a process that died has held. */
+const POLL_MS = 2000;
+
+/** Claims in one statement, so that processes share what comes in a great number. */
+const MOST_CLAIMS = 25;
+
+/** How long the end waits for Postgres. */
+const STOP_MS = 1500;
+
+/** Makes a dispatcher; nothing is delivered before it is started. */
+export function createDispatcher(options: DispatcherOptions): Dispatcher {
+  const { database, messages, handlers, limits, retryDelay } = options;
+  const held = new Map<string, Delivery>();
+  const taken: Record<Place, number> = { flows: 0, steps: 0 };
+  /** Whether there may be more in the table than was taken. */
+  const waiting: Record<Place, boolean> = { flows: true, steps: true };
+  const closing = new AbortController();
+  let state: "new" | "running" | "draining" | "stopped" = "new";
+  let looking = false;
+  let unlisten = (): void => undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let timerDue = Infinity;
+  let heart: ReturnType<typeof setInterval> | undefined;
+  let renewedAt = performance.now();
+
+  const free = (place: Place): number => Math.max(0, limits[place] - taken[place]);
+  const settle = createBatches<{ delivery: Delivery; outcome: Outcome }>(settleAll);
+
+  function leave(place: Place): void {
+    taken[place]--;
+    if (waiting[place]) look();
+  }
+
+  function deliver(claim: Claim): void {
+    const key = keyOf(claim);
+    const before = held.get(key);
+    if (before && !before.settling) {
+      // Its lease had run out, and nobody else has taken it.
+      before.claim.token = claim.token;
+      return leave(placeOf(claim.kind));
+    }
+    const delivery: Delivery = { claim, settling: false, lost: new AbortController() };
+    held.set(key, delivery);
+    void run(delivery);
+  }
+
+  async function run(delivery: Delivery): Promise<void> {
+    const { claim, lost } = delivery;
+    const outcome = await outcomeOf(delivery);
+    if (lost.signal.aborted || state === "stopped") return;
+    if (delivery.again !== undefined && !(outcome.done === false && outcome.failed)) {
+      claim.payload = delivery.again;
+      claim.attempt = 1;
+      delete delivery.again;
+      if (state === "running") return run(delivery);
+      delivery.settling = true;
+      leave(placeOf(claim.kind));
+      return settle({ delivery, outcome: { done: false, failed: false, attempt: 1, delayMs: 0 } });
+    }
+    delivery.settling = true;
+    leave(placeOf(claim.kind));
+    await settle({ delivery, outcome });
+  }
+
+  async function outcomeOf(delivery: Delivery): Promise<Outcome> {
+    const { claim } = delivery;
+    if (claim.kind !== "later") {
+      // Claimed for its handler, which is never taken away.
+      return attemptDelivery(delivery, handlers.of(claim.queueName)!, retryDelay);
+    }
+    return attemptDelivery(delivery, () => options.wake(claim), retryDelay);
+  }
+
+  /** Tells the table how deliveries have ended, for as long as it takes. */
+  async function settleAll(
+    items: readonly { delivery: Delivery; outcome: Outcome }[],
+  ): Promise<void> {
+    const done: Claim[] = [];
+    const postponed: Postponed[] = [];
+    for (const { delivery, outcome } of items) {
+      if (delivery.lost.signal.aborted) continue;
+      if (outcome.done) done.push(delivery.claim);
+      else postponed.push({ ...delivery.claim, ...outcome });
+    }
+    while (state !== "stopped") {
+      try {
+        const again = done.length > 0 ? await messages.done(done) : [];
+        if (postponed.length > 0) await messages.postpone(postponed);
+        for (const { delivery } of items) forget(delivery);
+        for (const { delayMs } of postponed) schedule(delayMs);
+        for (const claim of again) {
+          // It has its lease, and so is begun whether there is a place or not.
+          taken[placeOf(claim.kind)]++;
+          deliver(claim);
+        }
+        return;
+      } catch {
+        await idleSleep(1000, closing.signal);
+      }
+    }
+  }
+
+  function forget(delivery: Delivery): void {
+    const key = keyOf(delivery.claim);
+    if (held.get(key) === delivery) held.delete(key);
+  }
+
+  function look(): void {
+    if (looking || state !== "running") return;
+    looking = true;
+    setImmediate(() => void lookNow());
+  }
+
+  async function lookNow(): Promise<void> {
+    try {
+      // After a time without Postgres, what is held here comes first.
+      if (performance.now() - renewedAt > LEASE_MS) await renew();
+      const [flows, steps] = [free("flows"), free("steps")].map((n) => Math.min(n, MOST_CLAIMS));
+      const prefixes = handlers.prefixes();
+      if (state !== "running" || prefixes.length === 0 || flows! + steps! === 0) return;
+      waiting.flows = flows === 0;
+      waiting.steps = steps === 0;
+      const claims = await messages.claim({ flows: flows!, steps: steps!, prefixes });
+      const count = { flows: 0, steps: 0 };
+      for (const claim of claims) {
+        const place = placeOf(claim.kind);
+        count[place]++;
+        taken[place]++;
+        deliver(claim);
+      }
+      if (flows! > 0 && count.flows === flows) waiting.flows = true;
+      if (steps! > 0 && count.steps === steps) waiting.steps = true;
+      const next = await messages.nextDue();
+      if (next !== undefined) schedule(next);
+    } catch {
+      // The database has told that it is away.
+      schedule(1000);
+    } finally {
+      looking = false;
+      if (state === "running") {
+        schedule(POLL_MS * (0.75 + Math.random() / 2));
+        if ((waiting.flows && free("flows") > 0) || (waiting.steps && free("steps") > 0)) look();
+      }
+    }
+  }
+
+  function schedule(delayMs: number): void {
+    const due = performance.now() + Math.max(0, delayMs);
+    if (state !== "running" || due >= timerDue) return;
+    clearTimeout(timer);
+    timerDue = due;
+    timer = setTimeout(
+      () => {
+        timerDue = Infinity;
+        news();
+      },
+      Math.min(Math.ceil(Math.max(0, delayMs)), longestTimer),
+    );
+    timer.unref();
+  }
+
+  /** There may be something to take. */
+  function news(): void {
+    waiting.flows = true;
+    waiting.steps = true;
+    look();
+  }
+
+  /** A sign of life for all that is held; what is not held any more is not to be told of. */
+  async function renew(): Promise<void> {
+    const deliveries = [...held.values()].filter(({ settling }) => !settling);
+    const claims = deliveries.map(({ claim: { runId, name, token } }) => ({ runId, name, token }));
+    const kept = claims.length > 0 ? await messages.renew(claims) : new Set<string>();
+    renewedAt = performance.now();
+    deliveries.forEach((delivery, index) => {
+      const { claim, settling } = delivery;
+      if (settling || kept.has(keyOf(claim)) || claim.token !== claims[index]!.token) return;
+      forget(delivery);
+      delivery.lost.abort();
+      leave(placeOf(claim.kind));
+    });
+  }
+
+  return {
+    reserve({ kind, queueName }) {
+      const place = placeOf(kind);
+      const can = state === "running" && kind !== "later" && handlers.of(queueName) !== undefined;
+      if (can && free(place) > 0) {
+        taken[place]++;
+        return true;
+      }
+      if (can) waiting[place] = true;
+      return false;
+    },
+    release: (kind) => leave(placeOf(kind)),
+    deliver,
+    underWay(key) {
+      const delivery = held.get(key);
+      return delivery?.settling ? undefined : delivery;
+    },
+    look: news,
+    schedule,
+    start() {
+      if (state !== "new") return;
+      state = "running";
+      unlisten = database.listen(MESSAGES_CHANNEL, news, news);
+      heart = setInterval(() => void renew().catch(() => undefined), RENEW_MS);
+      heart.unref();
+      news();
+    },
+    drain() {
+      if (state === "running") state = "draining";
+      clearTimeout(timer);
+    },
+    async stop() {
+      if (state === "stopped") return;
+      state = "stopped";
+      clearTimeout(timer);
+      clearInterval(heart);
+      unlisten();
+      const left = [...held.values()].filter(({ lost }) => !lost.signal.aborted);
+      const back = messages.handBack(left.map(({ claim }) => claim)).catch(() => undefined);
+      if (left.length > 0) await Promise.race([back, idleSleep(STOP_MS)]);
+      closing.abort();
+      held.clear();
+    },
+    counts: () => ({
+      delivering: taken.flows + taken.steps,
+      nextDue: Number.isFinite(timerDue)
+        ? Date.now() + Math.max(0, timerDue - performance.now())
+        : undefined,
+    }),
+  };
+}
+
+function placeOf(kind: NewMessage["kind"]): Place {
+  return kind === "flow" ? "flows" : "steps";
+}

@@ -1,0 +1,120 @@
+import { OrchestratorError } from "../core/errors.ts";
+import { idleSleep } from "../core/sleep.ts";
+import { openDatabase } from "../postgres/database.ts";
+import { createEvents } from "../postgres/events.ts";
+import { createMessages } from "../postgres/messages.ts";
+import { migrate } from "../postgres/migrations.ts";
+import { createQueue } from "../postgres/queue.ts";
+import { recover } from "../postgres/recovery.ts";
+import { createStreams } from "../postgres/streams.ts";
+import { createStorage, patientReads } from "../postgres/storage.ts";
+import { createStoragePool } from "../postgres/transactions.ts";
+import { bindEngine } from "./engine-handlers.ts";
+import type { EngineHandlers, World } from "./engine-world.ts";
+import { observed, type Watchers } from "./target-world.ts";
+
+/** A World on Postgres: the engine's storage, with a queue and streams of ours. */
+export interface PostgresWorld {
+  world: World;
+  /** Makes the tables, takes up what nobody works on, and begins to deliver. */
+  start(): Promise<void>;
+  /** Takes no messages any more; what is under way goes on. */
+  drain(): void;
+  /** Hands back what is still under way, to whichever process. */
+  close(): Promise<void>;
+}
+
+/** What it is made of. */
+export interface PostgresWorldOptions {
+  engine: EngineHandlers;
+  watchers: Watchers;
+}
+
+/** For how long a statement is tried while Postgres is away. */
+const PATIENCE_MS = 30_000;
+
+/** Replays at once, which take the processor in turn, and steps, which mostly wait. */
+const FLOWS = 16;
+const STEPS = 64;
+
+/** How long the end waits for connections that Postgres does not answer on. */
+const CLOSE_MS = 1500;
+
+/** The World on the Postgres of `WORKFLOW_POSTGRES_URL`. */
+export function createPostgresWorld({ engine, watchers }: PostgresWorldOptions): PostgresWorld {
+  const { world, ...life } = assemblePostgresWorld(process.env);
+  bindEngine(world, engine);
+  return { world: observed(world, watchers), ...life };
+}
+
+/** The same without an engine, and without anybody who is told. */
+export function assemblePostgresWorld(env: Record<string, string | undefined>): Omit<
+  PostgresWorld,
+  "world"
+> & {
+  world: World & Parameters<typeof bindEngine>[0];
+} {
+  const database = openDatabase({
+    url: env["WORKFLOW_POSTGRES_URL"] || "postgres://world:world@localhost:5432/world",
+    name: "WORKFLOW_POSTGRES_URL",
+    max: positive(env, "WORKFLOW_POSTGRES_MAX_POOL_SIZE", 10),
+    patience: PATIENCE_MS,
+  });
+  const concurrency = positive(env, "WORKFLOW_POSTGRES_WORKER_CONCURRENCY", 0);
+  const closing = new AbortController();
+  const patience = { limit: PATIENCE_MS, signal: closing.signal };
+  const pool = createStoragePool(database.pool);
+  const { specVersion, ...engineStorage } = createStorage(pool.pool);
+  const storage = patientReads(engineStorage, patience);
+  const messages = createMessages(database);
+  const queue = createQueue({
+    database,
+    messages,
+    limits: { flows: concurrency || FLOWS, steps: concurrency || STEPS },
+  });
+  const streams = createStreams({ database });
+  const create = createEvents({ storage, pool, messages, queue, patience, ended: streams.closeAfterEnd });
+  const world = {
+    specVersion,
+    ...streams.streamer,
+    ...storage,
+    events: { ...storage.events, create },
+    queue: queue.queue,
+    createQueueHandler: queue.createQueueHandler,
+    registerHandler: queue.registerHandler,
+    getDeploymentId: async () => "postgres",
+  } as unknown as World & Parameters<typeof bindEngine>[0];
+
+  async function start(): Promise<void> {
+    await migrate(database, { engine: true });
+    streams.start();
+    queue.start();
+    // Beside the work that there is; who fails at it leaves it to the next start.
+    recover(database, storage, messages).then(queue.look, () => undefined);
+  }
+
+  async function close(): Promise<void> {
+    await queue.stop();
+    streams.close();
+    closing.abort();
+    await Promise.race([database.close(), idleSleep(CLOSE_MS)]);
+  }
+
+  return { world, start, drain: queue.drain, close };
+}
+
+/** A number of the environment. */
+function positive(
+  env: Record<string, string | undefined>,
+  name: string,
+  otherwise: number,
+): number {
+  const text = env[name];
+  if (text === undefined || text === "") return otherwise;
+  const value = Number(text);
+  if (Number.isInteger(value) && value > 0) return value;
+  throw new OrchestratorError(
+    "CONFIG_INVALID",
+    `${name} must be a whole number above 0 (got ${JSON.stringify(text)})`,
+  );
+}
