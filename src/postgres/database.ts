@@ -65,14 +65,21 @@ export function openDatabase(options: DatabaseOptions): Database {
   const pg = requirePg();
   const closing = new AbortController();
   const patience = { limit, signal: closing.signal };
-  // Statements that do not wait for each other are sent together, where this version of `pg` can.
-  const pipeline = true;
-  const config = { connectionString: url, fallback_application_name: "orchestrator", max, pipeline };
+  const config = {
+    connectionString: url,
+    fallback_application_name: "orchestrator",
+    max,
+    // What lies between may forget a connection without a word.
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    // Statements that do not wait for each other are sent together, where this version of `pg` can.
+    pipeline: true,
+  };
   const pool = createPool(pg, config, patience);
   const Client = watchfulClient(pg);
   let reachable = true;
   const { listen, close } = createListener({
-    makeClient: () => new Client({ ...config, keepAlive: true }),
+    makeClient: () => new Client(config),
     onLost({ message }) {
       reachable = false;
       note(`[orchestrator] Postgres at ${place} is away (${message})`);

@@ -3,7 +3,8 @@ import { getStepFunction } from "workflow/internal/private";
 import type { createWorld } from "workflow/runtime";
 import { createGroups } from "./groups.ts";
 import { currentDelivery } from "./deliveries.ts";
-import { type Messages, WAKE_UP } from "./messages.ts";
+import { type Messages } from "./messages.ts";
+import { WAKE_UP } from "./message-statements.ts";
 import { patiently } from "./pool.ts";
 import type { PostgresQueue } from "./queue.ts";
 import { CommitUnknown, isOfDatabase, type StoragePool } from "./transactions.ts";
@@ -189,7 +190,8 @@ export function createEvents(options: EventsOptions): CreateEvent {
     }
     const starts = eventType === "step_started" && runId && correlationId;
     const spared = starts ? await sparedOf(runId, correlationId) : 0;
-    const joins = progress.has(eventType) || eventType === "step_started" ? correlationId : undefined;
+    const joins =
+      progress.has(eventType) || eventType === "step_started" ? correlationId : undefined;
     const result = await groups.add(runId ?? randomUUID(), joins, { runId, request, params });
     const { run, step } = result;
     if (eventType === "run_created") queue.created(run!.runId);
@@ -216,7 +218,7 @@ async function readRunning(storage: Storage, runId: string): Promise<EventResult
 
 async function readLog({ events }: Storage, runId: string): Promise<StoredEvent[]> {
   const log: StoredEvent[] = [];
-  for (let cursor: string | undefined; ; ) {
+  for (let cursor: string | undefined; ;) {
     const pagination = { limit: 1000, ...(cursor && { cursor }) };
     const page = await events.list({ runId, pagination });
     log.push(...page.data);
@@ -244,7 +246,10 @@ async function lookFor(
     const stored = step && (eventType === "step_created" || step.status === stepStatus[eventType]);
     return stored ? ({ step } as EventResult) : undefined;
   }
-  const { data } = await storage.events.listByCorrelationId({ runId, correlationId: correlationId! });
+  const { data } = await storage.events.listByCorrelationId({
+    runId,
+    correlationId: correlationId!,
+  });
   const kinds = eventType === "hook_created" ? [eventType, "hook_conflict"] : [eventType];
   const event = data.find((one) => kinds.includes(one.eventType));
   return event && ({ event } as EventResult);

@@ -37,7 +37,7 @@ export function createListener({ makeClient, onLost, onBack }: ListenerOptions):
   const channels = new Map<string, Set<Subscription>>();
   const closing = new AbortController();
   /** The connection that listens; absent while there is none. */
-  let current: Client | undefined;
+  let current: Connection | undefined;
   let running: Promise<void> | undefined;
 
   const wanted = (): boolean => channels.size > 0 && !closing.signal.aborted;
@@ -46,27 +46,27 @@ export function createListener({ makeClient, onLost, onBack }: ListenerOptions):
   async function run(): Promise<void> {
     let failures = 0;
     while (wanted()) {
-      const client = makeClient();
-      const over = endOf(client);
-      const stop = (): void => void client.connection.stream.destroy();
-      closing.signal.addEventListener("abort", stop);
+      const connection = makeConnection(makeClient());
+      const { client, destroy } = connection;
+      closing.signal.addEventListener("abort", destroy);
       try {
         await client.connect();
         client.on("notification", ({ channel, payload = "" }) => {
           for (const { onPayload } of channels.get(channel) ?? []) onPayload(payload);
         });
-        current = client;
-        for (const channel of channels.keys()) begin(client, channel);
-        await client.query("SELECT 1");
+        current = connection;
+        const end = lostOrDead(connection);
+        const begun = [...channels.keys()].map((channel) => begin(connection, channel));
+        await Promise.race([Promise.all(begun), end]);
         if (failures > 0) onBack();
         failures = 0;
-        throw await lostOrDead(client, over);
+        throw await end;
       } catch (error) {
         if (wanted() && ++failures === 1) onLost(error as Error);
       }
-      closing.signal.removeEventListener("abort", stop);
+      closing.signal.removeEventListener("abort", destroy);
       current = undefined;
-      stop();
+      destroy();
       if (wanted())
         await idleSleep(20 + backoff(failures, { base: 50, max: 1000 }), closing.signal);
     }
@@ -74,13 +74,13 @@ export function createListener({ makeClient, onLost, onBack }: ListenerOptions):
   }
 
   /** Listens on a channel of a connection that is there; where that fails, all is connected anew. */
-  function begin(client: Client, channel: string): void {
-    client.query(`LISTEN ${quoted(channel)}`).then(
-      () => {
-        for (const { onGap } of channels.get(channel) ?? []) onGap();
-      },
-      () => void client.connection.stream.destroy(),
-    );
+  async function begin({ execute, destroy }: Connection, channel: string): Promise<void> {
+    try {
+      await execute(`LISTEN ${quoted(channel)}`);
+    } catch {
+      return destroy();
+    }
+    for (const { onGap } of channels.get(channel) ?? []) onGap();
   }
 
   return {
@@ -93,16 +93,17 @@ export function createListener({ makeClient, onLost, onBack }: ListenerOptions):
         if (current) queueMicrotask(() => others.has(subscription) && onGap());
       } else {
         channels.set(channel, new Set([subscription]));
-        if (current) begin(current, channel);
+        if (current) void begin(current, channel);
       }
       running ??= run();
       return () => {
         const left = channels.get(channel);
         if (!left?.delete(subscription) || left.size > 0) return;
         channels.delete(channel);
-        if (channels.size > 0) current?.query(`UNLISTEN ${quoted(channel)}`).catch(() => undefined);
+        if (channels.size > 0)
+          current?.execute(`UNLISTEN ${quoted(channel)}`).catch(() => undefined);
         else {
-          current?.connection.stream.destroy();
+          current?.destroy();
           current = undefined;
         }
       };
@@ -114,23 +115,41 @@ export function createListener({ makeClient, onLost, onBack }: ListenerOptions):
   };
 }
 
-/** Resolves when a connection has ended, with the reason. */
-function endOf(client: Client): Promise<Error> {
-  return new Promise((resolve) => {
-    client.on("error", resolve);
-    client.on("end", () => resolve(new Error("the connection ended")));
-  });
+/** A connection, on which one statement follows another. */
+interface Connection {
+  client: Client;
+  execute(statement: string): Promise<unknown>;
+  /** Resolves when it has ended, with the reason. */
+  over: Promise<Error>;
+  destroy: () => void;
+}
+
+function makeConnection(client: Client): Connection {
+  let last: Promise<unknown> = Promise.resolve();
+  return {
+    client,
+    execute(statement) {
+      const turn = last.then(() => client.query(statement));
+      last = turn.catch(() => undefined);
+      return turn;
+    },
+    over: new Promise((resolve) => {
+      client.on("error", resolve);
+      client.on("end", () => resolve(new Error("the connection ended")));
+    }),
+    destroy: () => void client.connection.stream.destroy(),
+  };
 }
 
 /** Resolves when a connection has ended, or does not answer any more. */
-async function lostOrDead(client: Client, over: Promise<Error>): Promise<Error> {
+async function lostOrDead({ execute, over }: Connection): Promise<Error> {
   let asked = false;
   let dead = (_error: Error): void => undefined;
   const silent = new Promise<Error>((resolve) => (dead = resolve));
   const timer = setInterval(() => {
     if (asked) return dead(new Error(`no answer within ${CHECK_MS} ms`));
     asked = true;
-    client.query("SELECT 1").then(() => (asked = false), dead);
+    execute("SELECT 1").then(() => (asked = false), dead);
   }, CHECK_MS);
   timer.unref();
   try {

@@ -28,9 +28,6 @@ const broken = new WeakSet<object>();
  */
 export function createPool(pg: Pg, config: PoolConfig, patience: Patience): Pool {
   const pool = new pg.Pool({
-    keepAlive: true,
-    keepAliveInitialDelayMillis: 10_000,
-    allowExitOnIdle: true,
     ...config,
     Client: watchfulClient(pg),
   } as PoolConfig);

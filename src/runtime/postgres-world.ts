@@ -1,13 +1,15 @@
 import { OrchestratorError } from "../core/errors.ts";
 import { idleSleep } from "../core/sleep.ts";
 import { openDatabase } from "../postgres/database.ts";
-import { createEvents } from "../postgres/events.ts";
 import { currentDelivery } from "../postgres/deliveries.ts";
+import { createEvents } from "../postgres/events.ts";
 import { createMessages } from "../postgres/messages.ts";
 import { migrate } from "../postgres/migrations.ts";
+import { createPresence } from "../postgres/presence.ts";
 import { createProcesses } from "../postgres/processes.ts";
 import { createQueue } from "../postgres/queue.ts";
 import { recover } from "../postgres/recovery.ts";
+import { report } from "../postgres/settlements.ts";
 import { createStreams } from "../postgres/streams.ts";
 import { createStorage, patientReads } from "../postgres/storage.ts";
 import { createStoragePool } from "../postgres/transactions.ts";
@@ -22,7 +24,7 @@ export interface PostgresWorld {
   start(): Promise<void>;
   /** Takes no messages any more; what is under way goes on. */
   drain(): void;
-  /** Aborts when another process delivers the message that the caller is called for. */
+  /** Aborts when what the caller was delivered is another process's now. */
   lost(): AbortSignal | undefined;
   /** Why it can be asked for nothing now. */
   problem(): string | undefined;
@@ -66,7 +68,8 @@ export function assemblePostgresWorld(
   const database = openDatabase({
     url: env["WORKFLOW_POSTGRES_URL"] || "postgres://world:world@localhost:5432/world",
     name: "WORKFLOW_POSTGRES_URL",
-    max: positive(env, "WORKFLOW_POSTGRES_MAX_POOL_SIZE", 10),
+    // One is for its presence.
+    max: positive(env, "WORKFLOW_POSTGRES_MAX_POOL_SIZE", 10) + 1,
     patience: PATIENCE_MS,
   });
   const concurrency = positive(env, "WORKFLOW_POSTGRES_WORKER_CONCURRENCY", 0);
@@ -75,7 +78,8 @@ export function assemblePostgresWorld(
   const pool = createStoragePool(database.pool);
   const { specVersion, ...engineStorage } = createStorage(pool.pool);
   const storage = patientReads(engineStorage, patience);
-  const messages = createMessages(database);
+  const presence = createPresence(database);
+  const messages = createMessages(database, presence.id);
   const queue = createQueue({
     database,
     messages,
@@ -104,11 +108,12 @@ export function assemblePostgresWorld(
 
   async function start(): Promise<void> {
     await migrate(database, { engine: true });
+    presence.start();
     await processes.start();
     streams.start();
     queue.start();
     // Beside the work that there is; who fails at it leaves it to the next start.
-    recover(database, storage, messages).then(queue.look, () => undefined);
+    recover(database, storage, messages).then(queue.look, report);
   }
 
   async function close(): Promise<void> {
@@ -116,17 +121,13 @@ export function assemblePostgresWorld(
     streams.close();
     await processes.stop();
     closing.abort();
+    presence.stop();
     await Promise.race([database.close(), idleSleep(CLOSE_MS)]);
   }
 
-  return {
-    world,
-    start,
-    drain: queue.drain,
-    lost: () => currentDelivery()?.lost.signal,
-    problem: () => (database.reachable() ? undefined : "Postgres is away"),
-    close,
-  };
+  const lost = (): AbortSignal | undefined => currentDelivery()?.lost.signal;
+  const problem = (): string | undefined => (database.reachable() ? undefined : "Postgres is away");
+  return { world, start, drain: queue.drain, lost, problem, close };
 }
 
 /** A number of the environment. */

@@ -24,14 +24,14 @@ export interface InstalledWorld {
   findRuns: FindRuns;
   /** Counts the runs that have not ended and are not only ours, where that takes no time. */
   openRuns?: () => { queued: number; running: number };
-  /** Aborts when another process delivers the message that the caller is called for. */
-  lost?: () => AbortSignal | undefined;
   /** Why it can be asked for nothing now; nothing where it can. */
   problem?: () => string | undefined;
   /** Starts the queue and takes up the runs that a crash left; resolves when both are done. */
   start(): Promise<void>;
   /** Takes no messages any more; other processes do. */
   drain?: () => void;
+  /** Aborts when what the caller was delivered is another process's now. */
+  lost?: () => AbortSignal | undefined;
   close(): Promise<void>;
 }
 
