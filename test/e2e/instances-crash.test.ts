@@ -129,9 +129,11 @@ test.concurrent("an instance that stood still for so long that another has its w
   expect(results).toMatchObject({ state: "completed", summary: { total: JOBS, passed: JOBS } });
   const executions = executionsOf(runner.executes);
   expect(executions.size).toBe(JOBS);
+  // What it had in flight; and what took its place after it went on, and before it saw that it was late.
   const twice = [...executions].filter(([, count]) => count > 1);
-  expect(twice.map(([key]) => key).toSorted()).toEqual(left.toSorted());
-  for (const [key, count] of twice) expect(count, key).toBe(2);
+  expect(twice.map(([key]) => key)).toEqual(expect.arrayContaining(left));
+  expect(twice.length).toBeLessThanOrEqual(2 * CONCURRENCY);
+  for (const [key, count] of twice) expect(count, key).toBeLessThanOrEqual(3);
   const ends = await journalledEnds(database, runId);
   expect(ends.size).toBe(JOBS);
   expect(new Set(ends.values())).toEqual(new Set([1]));
