@@ -66,13 +66,17 @@ export function assemblePostgresWorld(
   world: World & Parameters<typeof bindEngine>[0];
 } {
   const database = openDatabase({
-    url: env["WORKFLOW_POSTGRES_URL"] || "postgres://world:world@localhost:5432/world",
+    url: env.WORKFLOW_POSTGRES_URL || "postgres://world:world@localhost:5432/world",
     name: "WORKFLOW_POSTGRES_URL",
     // One is for its presence.
-    max: positive(env, "WORKFLOW_POSTGRES_MAX_POOL_SIZE", 10) + 1,
+    max: positive("WORKFLOW_POSTGRES_MAX_POOL_SIZE", env.WORKFLOW_POSTGRES_MAX_POOL_SIZE, 10) + 1,
     patience: PATIENCE_MS,
   });
-  const concurrency = positive(env, "WORKFLOW_POSTGRES_WORKER_CONCURRENCY", 0);
+  const concurrency = positive(
+    "WORKFLOW_POSTGRES_WORKER_CONCURRENCY",
+    env.WORKFLOW_POSTGRES_WORKER_CONCURRENCY,
+    0,
+  );
   const closing = new AbortController();
   const patience = { limit: PATIENCE_MS, signal: closing.signal };
   const pool = createStoragePool(database.pool);
@@ -131,12 +135,7 @@ export function assemblePostgresWorld(
 }
 
 /** A number of the environment. */
-function positive(
-  env: Record<string, string | undefined>,
-  name: string,
-  otherwise: number,
-): number {
-  const text = env[name];
+function positive(name: string, text: string | undefined, otherwise: number): number {
   if (text === undefined || text === "") return otherwise;
   const value = Number(text);
   if (Number.isInteger(value) && value > 0) return value;
