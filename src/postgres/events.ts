@@ -1,6 +1,8 @@
 import { createHash, randomUUID } from "node:crypto";
 import { getStepFunction } from "workflow/internal/private";
 import type { createWorld } from "workflow/runtime";
+import type { Claim } from "../core/claim-start.ts";
+import { takeClaims } from "./claims.ts";
 import { createGroups } from "./groups.ts";
 import { currentDelivery } from "./deliveries.ts";
 import { type Messages, WAKE_UP } from "./messages.ts";
@@ -95,13 +97,25 @@ export function createEvents(options: EventsOptions): CreateEvent {
   async function storeOne({ runId, request, params }: Asked): Promise<EventResult> {
     const { eventType, eventData } = request;
     const storing = create(runId, request, params);
-    const [stored, followed] = await Promise.allSettled([
+    const [stored, ...beside] = await Promise.allSettled([
       storing,
       follow(runId, eventType, eventData),
+      claim(runId, params, storing),
     ]);
     if (stored.status === "rejected") throw stored.reason;
-    if (followed.status === "rejected") throw followed.reason;
+    for (const one of beside) if (one.status === "rejected") throw one.reason;
     return stored.value;
+  }
+
+  /** A run's keys are stored with it, or neither is. */
+  async function claim(
+    runId: string | null,
+    { claims }: { claims?: readonly Claim[] } = {},
+    storing: Promise<EventResult>,
+  ): Promise<void> {
+    if (!claims) return;
+    const id = runId ?? (await storing).run!.runId;
+    await takeClaims(pool.query, id, claims);
   }
 
   /** What must not get lost between an event and the engine's own message, and what is of no use after it. */
@@ -189,7 +203,8 @@ export function createEvents(options: EventsOptions): CreateEvent {
     }
     const starts = eventType === "step_started" && runId && correlationId;
     const spared = starts ? await sparedOf(runId, correlationId) : 0;
-    const joins = progress.has(eventType) || eventType === "step_started" ? correlationId : undefined;
+    const joins =
+      progress.has(eventType) || eventType === "step_started" ? correlationId : undefined;
     const result = await groups.add(runId ?? randomUUID(), joins, { runId, request, params });
     const { run, step } = result;
     if (eventType === "run_created") queue.created(run!.runId);
@@ -216,7 +231,7 @@ async function readRunning(storage: Storage, runId: string): Promise<EventResult
 
 async function readLog({ events }: Storage, runId: string): Promise<StoredEvent[]> {
   const log: StoredEvent[] = [];
-  for (let cursor: string | undefined; ; ) {
+  for (let cursor: string | undefined; ;) {
     const pagination = { limit: 1000, ...(cursor && { cursor }) };
     const page = await events.list({ runId, pagination });
     log.push(...page.data);
@@ -244,7 +259,10 @@ async function lookFor(
     const stored = step && (eventType === "step_created" || step.status === stepStatus[eventType]);
     return stored ? ({ step } as EventResult) : undefined;
   }
-  const { data } = await storage.events.listByCorrelationId({ runId, correlationId: correlationId! });
+  const { data } = await storage.events.listByCorrelationId({
+    runId,
+    correlationId: correlationId!,
+  });
   const kinds = eventType === "hook_created" ? [eventType, "hook_conflict"] : [eventType];
   const event = data.find((one) => kinds.includes(one.eventType));
   return event && ({ event } as EventResult);

@@ -71,11 +71,7 @@ export interface Messages {
    */
   put(messages: readonly NewMessage[]): Promise<Claim[]>;
   /** Holds messages that are due, the longest waiting first. */
-  claim(limits: {
-    flows: number;
-    steps: number;
-    prefixes: readonly string[];
-  }): Promise<Claim[]>;
+  claim(limits: { flows: number; steps: number; prefixes: readonly string[] }): Promise<Claim[]>;
   /** Holds them for another lease; answers with those that are still held. */
   renew(claims: readonly Held[]): Promise<Set<string>>;
   /** Removes what has been dealt with; answers with what has to be delivered anew, which goes on being held. */

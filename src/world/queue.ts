@@ -3,13 +3,7 @@ import { handleRequest, parseQueueName } from "../core/queue-requests.ts";
 import { copy } from "./copy.ts";
 import { createDispatcher, type Dispatcher, messageName } from "./dispatcher.ts";
 import { keys } from "./keys.ts";
-import {
-  type Message,
-  messageWrites,
-  runOf,
-  stepMessageName,
-  WAKE_UP,
-} from "./messages.ts";
+import { type Message, messageWrites, runOf, stepMessageName, WAKE_UP } from "./messages.ts";
 import { hasEnded, type Records } from "./records.ts";
 import { stepHasEnded } from "./steps.ts";
 import type { Store } from "./store.ts";

@@ -166,7 +166,9 @@ export const differences = {
 export type DifferenceName = keyof typeof differences;
 
 /** The names of what one World is known to do otherwise. */
-export function differencesOf(world: "local" | "postgres" | "ours" | "postgresOwn"): DifferenceName[] {
+export function differencesOf(
+  world: "local" | "postgres" | "ours" | "postgresOwn",
+): DifferenceName[] {
   const table: Record<DifferenceName, Difference> = differences;
   return (Object.keys(table) as DifferenceName[]).filter((name) => table[name][world]);
 }
