@@ -1,17 +1,11 @@
-import { idleSleep, longestTimer } from "../core/sleep.ts";
+import { idleSleep } from "../core/sleep.ts";
 import type { QueueHandlers } from "../core/queue-handlers.ts";
-import { createBatches } from "./batches.ts";
+import { createAlarm } from "./alarm.ts";
 import type { Database } from "./database.ts";
 import { attemptDelivery, type Delivery, type Outcome } from "./deliveries.ts";
-import {
-  type Claim,
-  keyOf,
-  LEASE_MS,
-  MESSAGES_CHANNEL,
-  type Messages,
-  type NewMessage,
-  type Postponed,
-} from "./messages.ts";
+import { type Claim, keyOf, type Messages, type NewMessage } from "./messages.ts";
+import { LEASE_MS, MESSAGES_CHANNEL } from "./message-statements.ts";
+import { createSettlements, report, type Settlement } from "./settlements.ts";
 
 /** Delivers the messages of the table in this process. */
 export interface Dispatcher {
@@ -32,6 +26,7 @@ export interface Dispatcher {
   drain(): void;
   /** Hands back what is still under way. */
   stop(): Promise<void>;
+  /** Deliveries under way, and milliseconds until the next is due. */
   counts(): { delivering: number; nextDue: number | undefined };
 }
 
@@ -49,8 +44,8 @@ export interface DispatcherOptions {
 
 type Place = "flows" | "steps";
 
-/** How often holders give a sign of life, three times a lease. */
-const RENEW_MS = LEASE_MS / 3;
+/** How often holders give a sign of life, and look whether others do. */
+const RENEW_MS = LEASE_MS / 5;
 
 /** How often a process looks without being told, such as for what a process that died has held. */
 const POLL_MS = 2000;
@@ -69,16 +64,24 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   /** Whether there may be more in the table than was taken. */
   const waiting: Record<Place, boolean> = { flows: true, steps: true };
   const closing = new AbortController();
+  let stopping: Promise<void> | undefined;
   let state: "new" | "running" | "draining" | "stopped" = "new";
   let looking = false;
   let unlisten = (): void => undefined;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let timerDue = Infinity;
+  /** The last of what the table is being told. */
+  let settled: Promise<void> = Promise.resolve();
   let heart: ReturnType<typeof setInterval> | undefined;
   let renewedAt = performance.now();
 
   const free = (place: Place): number => Math.max(0, limits[place] - taken[place]);
-  const settle = createBatches<{ delivery: Delivery; outcome: Outcome }>(settleAll);
+  const alarm = createAlarm(news);
+  const settleInBatches = createSettlements({ messages, signal: closing.signal, onSettled });
+
+  function settle(delivery: Delivery, outcome: Outcome): void {
+    delivery.settling = true;
+    leave(placeOf(delivery.claim.kind));
+    settled = settleInBatches({ delivery, outcome });
+  }
 
   function leave(place: Place): void {
     taken[place]--;
@@ -102,18 +105,14 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const { claim, lost } = delivery;
     const outcome = await outcomeOf(delivery);
     if (lost.signal.aborted || state === "stopped") return;
-    if (delivery.again !== undefined && !(outcome.done === false && outcome.failed)) {
-      claim.payload = delivery.again;
-      claim.attempt = 1;
-      delete delivery.again;
-      if (state === "running") return run(delivery);
-      delivery.settling = true;
-      leave(placeOf(claim.kind));
-      return settle({ delivery, outcome: { done: false, failed: false, attempt: 1, delayMs: 0 } });
-    }
-    delivery.settling = true;
-    leave(placeOf(claim.kind));
-    await settle({ delivery, outcome });
+    const { again } = delivery;
+    // What failed comes again anyway.
+    if (again === undefined || (!outcome.done && outcome.failed)) return settle(delivery, outcome);
+    claim.payload = again;
+    claim.attempt = 1;
+    delete delivery.again;
+    if (state === "running") return run(delivery);
+    settle(delivery, { done: false, failed: false, attempt: 1, delayMs: 0 });
   }
 
   async function outcomeOf(delivery: Delivery): Promise<Outcome> {
@@ -125,32 +124,19 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     return attemptDelivery(delivery, () => options.wake(claim), retryDelay);
   }
 
-  /** Tells the table how deliveries have ended, for as long as it takes. */
-  async function settleAll(
-    items: readonly { delivery: Delivery; outcome: Outcome }[],
-  ): Promise<void> {
-    const done: Claim[] = [];
-    const postponed: Postponed[] = [];
+  function onSettled(items: readonly Settlement[], again: readonly Claim[]): void {
     for (const { delivery, outcome } of items) {
-      if (delivery.lost.signal.aborted) continue;
-      if (outcome.done) done.push(delivery.claim);
-      else postponed.push({ ...delivery.claim, ...outcome });
+      forget(delivery);
+      if (!outcome.done) schedule(outcome.delayMs);
     }
-    while (state !== "stopped") {
-      try {
-        const again = done.length > 0 ? await messages.done(done) : [];
-        if (postponed.length > 0) await messages.postpone(postponed);
-        for (const { delivery } of items) forget(delivery);
-        for (const { delayMs } of postponed) schedule(delayMs);
-        for (const claim of again) {
-          // It has its lease, and so is begun whether there is a place or not.
-          taken[placeOf(claim.kind)]++;
-          deliver(claim);
-        }
-        return;
-      } catch {
-        await idleSleep(1000, closing.signal);
-      }
+    if (again.length > 0 && state !== "running") {
+      void messages.handBack(again).catch(report);
+      return;
+    }
+    for (const claim of again) {
+      // It has its lease, and so is begun whether there is a place or not.
+      taken[placeOf(claim.kind)]++;
+      deliver(claim);
     }
   }
 
@@ -169,12 +155,13 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     try {
       // After a time without Postgres, what is held here comes first.
       if (performance.now() - renewedAt > LEASE_MS) await renew();
-      const [flows, steps] = [free("flows"), free("steps")].map((n) => Math.min(n, MOST_CLAIMS));
+      const flows = Math.min(free("flows"), MOST_CLAIMS);
+      const steps = Math.min(free("steps"), MOST_CLAIMS);
       const prefixes = handlers.prefixes();
-      if (state !== "running" || prefixes.length === 0 || flows! + steps! === 0) return;
+      if (state !== "running" || prefixes.length === 0 || flows + steps === 0) return;
       waiting.flows = flows === 0;
       waiting.steps = steps === 0;
-      const claims = await messages.claim({ flows: flows!, steps: steps!, prefixes });
+      const claims = await messages.claim({ flows, steps, prefixes });
       const count = { flows: 0, steps: 0 };
       for (const claim of claims) {
         const place = placeOf(claim.kind);
@@ -182,12 +169,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         taken[place]++;
         deliver(claim);
       }
-      if (flows! > 0 && count.flows === flows) waiting.flows = true;
-      if (steps! > 0 && count.steps === steps) waiting.steps = true;
+      if (flows > 0 && count.flows === flows) waiting.flows = true;
+      if (steps > 0 && count.steps === steps) waiting.steps = true;
       const next = await messages.nextDue();
       if (next !== undefined) schedule(next);
-    } catch {
-      // The database has told that it is away.
+    } catch (error) {
+      report(error);
       schedule(1000);
     } finally {
       looking = false;
@@ -199,18 +186,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   function schedule(delayMs: number): void {
-    const due = performance.now() + Math.max(0, delayMs);
-    if (state !== "running" || due >= timerDue) return;
-    clearTimeout(timer);
-    timerDue = due;
-    timer = setTimeout(
-      () => {
-        timerDue = Infinity;
-        news();
-      },
-      Math.min(Math.ceil(Math.max(0, delayMs)), longestTimer),
-    );
-    timer.unref();
+    if (state === "running") alarm.set(delayMs);
   }
 
   /** There may be something to take. */
@@ -233,6 +209,30 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       delivery.lost.abort();
       leave(placeOf(claim.kind));
     });
+  }
+
+  async function beat(): Promise<void> {
+    try {
+      await renew();
+      if (state === "running" && (await messages.reap()) > 0) news();
+    } catch (error) {
+      report(error);
+    }
+  }
+
+  async function stop(): Promise<void> {
+    state = "draining";
+    alarm.clear();
+    clearInterval(heart);
+    unlisten();
+    const late = idleSleep(STOP_MS, closing.signal);
+    await Promise.race([settled.catch(() => undefined), late]);
+    state = "stopped";
+    const left = [...held.values()].filter(({ lost }) => !lost.signal.aborted);
+    const back = messages.handBack(left.map(({ claim }) => claim)).catch(() => undefined);
+    if (left.length > 0) await Promise.race([back, late]);
+    closing.abort();
+    held.clear();
   }
 
   return {
@@ -258,31 +258,18 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       if (state !== "new") return;
       state = "running";
       unlisten = database.listen(MESSAGES_CHANNEL, news, news);
-      heart = setInterval(() => void renew().catch(() => undefined), RENEW_MS);
+      heart = setInterval(() => void beat(), RENEW_MS);
       heart.unref();
       news();
     },
     drain() {
       if (state === "running") state = "draining";
-      clearTimeout(timer);
+      alarm.clear();
     },
-    async stop() {
-      if (state === "stopped") return;
-      state = "stopped";
-      clearTimeout(timer);
-      clearInterval(heart);
-      unlisten();
-      const left = [...held.values()].filter(({ lost }) => !lost.signal.aborted);
-      const back = messages.handBack(left.map(({ claim }) => claim)).catch(() => undefined);
-      if (left.length > 0) await Promise.race([back, idleSleep(STOP_MS)]);
-      closing.abort();
-      held.clear();
-    },
+    stop: () => (stopping ??= stop()),
     counts: () => ({
       delivering: taken.flows + taken.steps,
-      nextDue: Number.isFinite(timerDue)
-        ? Date.now() + Math.max(0, timerDue - performance.now())
-        : undefined,
+      nextDue: alarm.left(),
     }),
   };
 }

@@ -11,7 +11,8 @@ import {
 import { createBatches } from "./batches.ts";
 import type { Database } from "./database.ts";
 import { createDispatcher, type Dispatcher } from "./dispatcher.ts";
-import { type Claim, keyOf, type Messages, type NewMessage, WAKE_UP } from "./messages.ts";
+import { type Claim, keyOf, type Messages, type NewMessage } from "./messages.ts";
+import { WAKE_UP } from "./message-statements.ts";
 
 /** The queue of a World on Postgres. */
 export interface PostgresQueue {

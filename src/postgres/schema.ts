@@ -41,6 +41,7 @@ export const schema: readonly Migration[] = [
       version integer NOT NULL DEFAULT 1,
       due timestamptz NOT NULL,
       holder uuid,
+      keeper integer,
       cut boolean NOT NULL DEFAULT false,
       spared integer NOT NULL DEFAULT 0,
       PRIMARY KEY (run_id, name)

@@ -83,7 +83,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
   const closing = new AbortController();
   const local = createLocalMode(parts.runners);
   const leases = createLeases();
-  const inFlight = createInFlight();
+  const inFlight = createInFlight(installed.lost);
   const engine = createEngine(installed.starts, ends, closing.signal);
   const guarding = createServerGuard({
     options,

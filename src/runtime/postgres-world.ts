@@ -2,12 +2,15 @@ import { OrchestratorError } from "../core/errors.ts";
 import { idleSleep } from "../core/sleep.ts";
 import { type Claims, createClaims } from "../postgres/claims.ts";
 import { type Database, openDatabase } from "../postgres/database.ts";
+import { currentDelivery } from "../postgres/deliveries.ts";
 import { createEvents } from "../postgres/events.ts";
 import { createMessages } from "../postgres/messages.ts";
 import { migrate } from "../postgres/migrations.ts";
+import { createPresence } from "../postgres/presence.ts";
 import { createQueue } from "../postgres/queue.ts";
 import { recover } from "../postgres/recovery.ts";
 import { createRunNews } from "../postgres/run-news.ts";
+import { report } from "../postgres/settlements.ts";
 import { createStreams } from "../postgres/streams.ts";
 import { createStorage, patientReads } from "../postgres/storage.ts";
 import { createStoragePool } from "../postgres/transactions.ts";
@@ -25,6 +28,8 @@ export interface PostgresWorld {
   start(): Promise<void>;
   /** Takes no messages any more; what is under way goes on. */
   drain(): void;
+  /** Aborts when what the caller was delivered is another process's now. */
+  lost(): AbortSignal | undefined;
   /** Hands back what is still under way, to whichever process. */
   close(): Promise<void>;
 }
@@ -67,9 +72,9 @@ export function createPostgresWorld({ engine, watchers }: PostgresWorldOptions):
   });
   const claims = createClaims(database, () => world);
   return {
+    ...parts,
     world,
     claims,
-    drain: parts.drain,
     async start() {
       await parts.start();
       // What fails at it is left to the next start.
@@ -101,18 +106,24 @@ export function assemblePostgresWorld(
   database: Database;
 } {
   const database = openDatabase({
-    url: env["WORKFLOW_POSTGRES_URL"] || "postgres://world:world@localhost:5432/world",
+    url: env.WORKFLOW_POSTGRES_URL || "postgres://world:world@localhost:5432/world",
     name: "WORKFLOW_POSTGRES_URL",
-    max: positive(env, "WORKFLOW_POSTGRES_MAX_POOL_SIZE", 10),
+    // One is for its presence.
+    max: positive("WORKFLOW_POSTGRES_MAX_POOL_SIZE", env.WORKFLOW_POSTGRES_MAX_POOL_SIZE, 10) + 1,
     patience: PATIENCE_MS,
   });
-  const concurrency = positive(env, "WORKFLOW_POSTGRES_WORKER_CONCURRENCY", 0);
+  const concurrency = positive(
+    "WORKFLOW_POSTGRES_WORKER_CONCURRENCY",
+    env.WORKFLOW_POSTGRES_WORKER_CONCURRENCY,
+    0,
+  );
   const closing = new AbortController();
   const patience = { limit: PATIENCE_MS, signal: closing.signal };
   const pool = createStoragePool(database.pool);
   const { specVersion, ...engineStorage } = createStorage(pool.pool);
   const storage = patientReads(engineStorage, patience);
-  const messages = createMessages(database);
+  const presence = createPresence(database);
+  const messages = createMessages(database, presence.id);
   const queue = createQueue({
     database,
     messages,
@@ -140,29 +151,27 @@ export function assemblePostgresWorld(
 
   async function start(): Promise<void> {
     await migrate(database, { engine: true });
+    presence.start();
     streams.start();
     queue.start();
     // Beside the work that there is; who fails at it leaves it to the next start.
-    recover(database, storage, messages).then(queue.look, () => undefined);
+    recover(database, storage, messages).then(queue.look, report);
   }
 
   async function close(): Promise<void> {
     await queue.stop();
     streams.close();
     closing.abort();
+    presence.stop();
     await Promise.race([database.close(), idleSleep(CLOSE_MS)]);
   }
 
-  return { world, database, start, drain: queue.drain, close };
+  const lost = (): AbortSignal | undefined => currentDelivery()?.lost.signal;
+  return { world, database, start, drain: queue.drain, lost, close };
 }
 
 /** A number of the environment. */
-function positive(
-  env: Record<string, string | undefined>,
-  name: string,
-  otherwise: number,
-): number {
-  const text = env[name];
+function positive(name: string, text: string | undefined, otherwise: number): number {
   if (text === undefined || text === "") return otherwise;
   const value = Number(text);
   if (Number.isInteger(value) && value > 0) return value;

@@ -28,6 +28,8 @@ export interface InstalledWorld {
   start(): Promise<void>;
   /** Takes no messages any more; other processes do. */
   drain?: () => void;
+  /** Aborts when what the caller was delivered is another process's now. */
+  lost?: () => AbortSignal | undefined;
   close(): Promise<void>;
 }
 

@@ -2,10 +2,10 @@
 interface Difference {
   contract: string;
   local?: string;
-  postgres?: string;
-  ours?: string;
   /** Ours on Postgres, with the storage of the engine's. */
-  postgresOwn?: string;
+  postgres?: string;
+  /** Ours, embedded. */
+  ours?: string;
 }
 
 /**
@@ -22,7 +22,6 @@ export const differences = {
     contract: "`run_started` without data, a step, a hook or a wait of a missing run is refused",
     local: "is appended",
     postgres: "is appended",
-    postgresOwn: "is appended",
   },
   "started-before-created": {
     contract: "A run that `run_started` creates is created before it is started",
@@ -32,42 +31,32 @@ export const differences = {
     contract: "A missing step or event fails with `WorkflowWorldError`",
     local: "with a plain `Error`",
   },
-  "hook-get-type-error": {
-    contract: "`hooks.get` of an unknown id fails with `HookNotFoundError`",
-    postgres: "with a `TypeError`",
-  },
   "event-id-prefix": {
     contract: "Event ids begin with `evnt_`",
     postgres: "with `wevt_`",
-    postgresOwn: "with `wevt_`",
   },
   "step-ids-global": {
     contract: "A step's id is unique in its run",
     postgres: "in all runs: the second one conflicts",
-    postgresOwn: "in all runs: the second one conflicts",
   },
   "pending-step-fails-after-end": {
     contract: "A pending step of an ended run cannot fail",
     postgres: "it can",
-    postgresOwn: "it can",
   },
   "unmade-step-after-end": {
     contract:
       "An ended run's step that was never created expires (ours to say; the engine is silent)",
     local: "is missing, and is delivered again and again",
     postgres: "is missing, and is delivered again and again",
-    postgresOwn: "is missing, and is delivered again and again",
   },
   "hook-conflict-forged": {
     contract: "Only the World makes a `hook_conflict`",
     local: "anybody may append one",
     postgres: "anybody may append one",
-    postgresOwn: "anybody may append one",
   },
   "sort-order-ignored": {
     contract: "`runs.list` and `steps.list` heed `sortOrder`",
     postgres: "always newest first",
-    postgresOwn: "always newest first",
   },
   "token-data-always": {
     contract: "`hooks.getByToken` heeds `resolveData`",
@@ -76,12 +65,10 @@ export const differences = {
   "falsy-values-lost": {
     contract: "Plain data come back, `0`, `false` and `''` too",
     postgres: "those three come back as `undefined`",
-    postgresOwn: "those three come back as `undefined`",
   },
   "racing-run-starts": {
     contract: "Racing `run_started` append one event",
     local: "several",
-    postgres: "several",
   },
   "racing-run-ends": {
     contract: "Of racing ends of a run one wins",
@@ -94,10 +81,6 @@ export const differences = {
   "racing-attempts": {
     contract: "Each racing `step_started` is an attempt of its own",
     local: "several count as one",
-  },
-  "racing-tokens": {
-    contract: "Of hooks that race for a token one gets it",
-    postgres: "several do",
   },
   "receipts-after-disposal": {
     contract: "No payload is recorded behind its hook's disposal",
@@ -122,32 +105,18 @@ export const differences = {
   "streams-stay-open": {
     contract: "A run's end ends its streams (ours to say; the engine is silent)",
     local: "they stay open, readers wait for ever",
-    postgres: "they stay open, readers wait for ever",
-  },
-  "three-deliveries": {
-    contract: "A failing message is delivered until its handler gives it up (48)",
-    postgres: "3 times, then never again",
   },
   "broken-delivery-lost": {
     contract: "A delivery that breaks off is made again",
     local: "its message is lost",
   },
-  "attempt-starts-over": {
-    contract: "A delivery asked for by `timeoutSeconds` is the next attempt",
-    postgres: "it is attempt 1 again",
-  },
   "delay-ignored": {
     contract: "`delaySeconds` delays a message",
     local: "it is delivered at once",
   },
-  "keys-remembered": {
-    contract: "An idempotency key is free again once its message is done",
-    postgres: "never, until 10,000 others followed or a restart",
-  },
   "keys-global": {
     contract: "One idempotency key in two runs is two, as a step's id is its run's own",
     local: "the second run's message is dropped",
-    postgres: "the second run's message is dropped",
   },
   "wake-ups-overlap": {
     contract: "Replays of a run follow one another (ours to say; the engine is silent)",
@@ -166,9 +135,7 @@ export const differences = {
 export type DifferenceName = keyof typeof differences;
 
 /** The names of what one World is known to do otherwise. */
-export function differencesOf(
-  world: "local" | "postgres" | "ours" | "postgresOwn",
-): DifferenceName[] {
+export function differencesOf(world: "local" | "postgres" | "ours"): DifferenceName[] {
   const table: Record<DifferenceName, Difference> = differences;
   return (Object.keys(table) as DifferenceName[]).filter((name) => table[name][world]);
 }
@@ -183,5 +150,5 @@ export function differenceRows(): string[][] {
     postgres ?? "",
     ours ?? "",
   ]);
-  return [["Name", "Behaviour", "Local", "Postgres", "Ours"], ...rows];
+  return [["Name", "Behaviour", "Local", "Ours on Postgres", "Ours, embedded"], ...rows];
 }

@@ -4,7 +4,7 @@ import type { World } from "./rule.ts";
 import type { Fixture } from "./suite.ts";
 
 /** Our World on a Postgres of its own, without tables. It delivers in this process, so nothing is mounted. */
-export async function createOwnPostgres(): Promise<Fixture> {
+export async function createPostgres(): Promise<Fixture> {
   const postgres = await startEmptyPostgres();
   const open = () => assemblePostgresWorld({ WORKFLOW_POSTGRES_URL: postgres.url });
   let opened = open();
