@@ -1,6 +1,7 @@
 import { OrchestratorError } from "../core/errors.ts";
 import { idleSleep } from "../core/sleep.ts";
-import { openDatabase } from "../postgres/database.ts";
+import { type Claims, createClaims } from "../postgres/claims.ts";
+import { type Database, openDatabase } from "../postgres/database.ts";
 import { currentDelivery } from "../postgres/deliveries.ts";
 import { createEvents } from "../postgres/events.ts";
 import { createMessages } from "../postgres/messages.ts";
@@ -8,17 +9,21 @@ import { migrate } from "../postgres/migrations.ts";
 import { createPresence } from "../postgres/presence.ts";
 import { createQueue } from "../postgres/queue.ts";
 import { recover } from "../postgres/recovery.ts";
+import { createRunNews } from "../postgres/run-news.ts";
 import { report } from "../postgres/settlements.ts";
 import { createStreams } from "../postgres/streams.ts";
 import { createStorage, patientReads } from "../postgres/storage.ts";
 import { createStoragePool } from "../postgres/transactions.ts";
 import { bindEngine } from "./engine-handlers.ts";
 import type { EngineHandlers, World } from "./engine-world.ts";
+import { journalStream } from "./journal.ts";
+import type { RunWatchers } from "./run-watchers.ts";
 import { observed, type Watchers } from "./target-world.ts";
 
 /** A World on Postgres: the engine's storage, with a queue and streams of ours. */
 export interface PostgresWorld {
   world: World;
+  claims: Claims;
   /** Makes the tables, takes up what nobody works on, and begins to deliver. */
   start(): Promise<void>;
   /** Takes no messages any more; what is under way goes on. */
@@ -47,17 +52,58 @@ const CLOSE_MS = 1500;
 
 /** The World on the Postgres of `WORKFLOW_POSTGRES_URL`. */
 export function createPostgresWorld({ engine, watchers }: PostgresWorldOptions): PostgresWorld {
-  const { world, ...life } = assemblePostgresWorld(process.env);
-  bindEngine(world, engine);
-  return { world: observed(world, watchers), ...life };
+  const { database, ...parts } = assemblePostgresWorld(process.env, (name, runId) => {
+    if (name === journalStream(runId)) watchers.news.notify(runId);
+  });
+  bindEngine(parts.world, engine);
+  const { ends, news } = watchers;
+  const others = createRunNews({
+    database,
+    onNews(runId, ended) {
+      if (ended) ends.notify(runId);
+      news.notify(runId);
+    },
+    watched: () => [...new Set([...ends.watched(), ...news.watched()])],
+  });
+  const world = observed(parts.world, {
+    ...watchers,
+    ends: tellingOthers(ends, (runId) => others.tell(runId, true)),
+    news: tellingOthers(news, (runId) => others.tell(runId, false)),
+  });
+  const claims = createClaims(database, () => world);
+  return {
+    ...parts,
+    world,
+    claims,
+    async start() {
+      await parts.start();
+      // What fails at it is left to the next start.
+      claims.prune().catch(() => undefined);
+    },
+    close() {
+      others.close();
+      return parts.close();
+    },
+  };
 }
 
-/** The same without an engine, and without anybody who is told. */
-export function assemblePostgresWorld(env: Record<string, string | undefined>): Omit<
-  PostgresWorld,
-  "world"
-> & {
+function tellingOthers(watchers: RunWatchers, tell: (runId: string) => void): RunWatchers {
+  return {
+    ...watchers,
+    notify(runId) {
+      watchers.notify(runId);
+      tell(runId);
+    },
+  };
+}
+
+/** The same without an engine, and without anybody who is told but of streams that others have added to. */
+export function assemblePostgresWorld(
+  env: Record<string, string | undefined>,
+  onGrowth?: (name: string, runId: string) => void,
+): Omit<PostgresWorld, "world" | "claims"> & {
   world: World & Parameters<typeof bindEngine>[0];
+  database: Database;
 } {
   const database = openDatabase({
     url: env.WORKFLOW_POSTGRES_URL || "postgres://world:world@localhost:5432/world",
@@ -83,7 +129,7 @@ export function assemblePostgresWorld(env: Record<string, string | undefined>): 
     messages,
     limits: { flows: concurrency || FLOWS, steps: concurrency || STEPS },
   });
-  const streams = createStreams({ database });
+  const streams = createStreams({ database, ...(onGrowth && { onGrowth }) });
   const create = createEvents({
     storage,
     pool,
@@ -121,7 +167,7 @@ export function assemblePostgresWorld(env: Record<string, string | undefined>): 
   }
 
   const lost = (): AbortSignal | undefined => currentDelivery()?.lost.signal;
-  return { world, start, drain: queue.drain, lost, close };
+  return { world, database, start, drain: queue.drain, lost, close };
 }
 
 /** A number of the environment. */
