@@ -70,15 +70,15 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     dataDir: parts.dataDir,
     configured: options.world,
     engine: parts.engine,
-    ends: {
-      ...ends,
-      notify(runId) {
-        ends.notify(runId);
+    ends,
+    news,
+    observer: {
+      started: observability.runs.started,
+      ended(runId) {
+        observability.runs.ended(runId);
         runs.callbacks.ended(runId);
       },
     },
-    news,
-    observer: observability.runs,
     onLoss: () => void runs.sweep.again(),
   });
   const closing = new AbortController();

@@ -1,6 +1,7 @@
 import { OrchestratorError } from "../core/errors.ts";
 import { idleSleep } from "../core/sleep.ts";
-import { openDatabase } from "../postgres/database.ts";
+import { type Claims, createClaims } from "../postgres/claims.ts";
+import { type Database, openDatabase } from "../postgres/database.ts";
 import { currentDelivery } from "../postgres/deliveries.ts";
 import { createEvents } from "../postgres/events.ts";
 import { createMessages } from "../postgres/messages.ts";
@@ -9,17 +10,21 @@ import { createPresence } from "../postgres/presence.ts";
 import { createProcesses } from "../postgres/processes.ts";
 import { createQueue } from "../postgres/queue.ts";
 import { recover } from "../postgres/recovery.ts";
+import { createRunNews } from "../postgres/run-news.ts";
 import { report } from "../postgres/settlements.ts";
 import { createStreams } from "../postgres/streams.ts";
 import { createStorage, patientReads } from "../postgres/storage.ts";
 import { createStoragePool } from "../postgres/transactions.ts";
 import { bindEngine } from "./engine-handlers.ts";
 import type { EngineHandlers, World } from "./engine-world.ts";
+import { journalStream } from "./journal.ts";
+import type { RunWatchers } from "./run-watchers.ts";
 import { observed, type Watchers } from "./target-world.ts";
 
 /** A World on Postgres: the engine's storage, with a queue and streams of ours. */
 export interface PostgresWorld {
   world: World;
+  claims: Claims;
   /** Makes the tables, takes up what nobody works on, and begins to deliver. */
   start(): Promise<void>;
   /** Takes no messages any more; what is under way goes on. */
@@ -52,18 +57,63 @@ const CLOSE_MS = 1500;
 
 /** The World on the Postgres of `WORKFLOW_POSTGRES_URL`. */
 export function createPostgresWorld(options: PostgresWorldOptions): PostgresWorld {
-  const { engine, watchers, onLoss } = options;
-  const { world, ...life } = assemblePostgresWorld(process.env, onLoss);
-  bindEngine(world, engine);
-  return { world: observed(world, watchers), ...life };
+  const { engine, watchers, onLoss = () => undefined } = options;
+  const { database, ...parts } = assemblePostgresWorld(process.env, (name, runId) => {
+    if (name === journalStream(runId)) watchers.news.notify(runId);
+  });
+  bindEngine(parts.world, engine);
+  const { ends, news } = watchers;
+  const others = createRunNews({
+    database,
+    onNews(runId, ended) {
+      if (ended) ends.notify(runId);
+      news.notify(runId);
+    },
+    watched: () => [...new Set([...ends.watched(), ...news.watched()])],
+  });
+  const world = observed(parts.world, {
+    ...watchers,
+    ends: tellingOthers(ends, (runId) => others.tell(runId, true)),
+    news: tellingOthers(news, (runId) => others.tell(runId, false)),
+  });
+  const claims = createClaims(database, () => world);
+  const processes = createProcesses(database, { onLoss });
+  return {
+    ...parts,
+    world,
+    claims,
+    problem: () => (database.reachable() ? undefined : "Postgres is away"),
+    async start() {
+      await parts.start();
+      await processes.start();
+      // What fails at it is left to the next start.
+      claims.prune().catch(() => undefined);
+    },
+    async close() {
+      others.close();
+      await processes.stop();
+      await parts.close();
+    },
+  };
 }
 
-/** The same without an engine, and without anybody who is told. */
+function tellingOthers(watchers: RunWatchers, tell: (runId: string) => void): RunWatchers {
+  return {
+    ...watchers,
+    notify(runId) {
+      watchers.notify(runId);
+      tell(runId);
+    },
+  };
+}
+
+/** The same without an engine, and without anybody who is told but of streams that others have added to. */
 export function assemblePostgresWorld(
   env: Record<string, string | undefined>,
-  onLoss: () => void = () => undefined,
-): Omit<PostgresWorld, "world"> & {
+  onGrowth?: (name: string, runId: string) => void,
+): Omit<PostgresWorld, "claims" | "problem" | "world"> & {
   world: World & Parameters<typeof bindEngine>[0];
+  database: Database;
 } {
   const database = openDatabase({
     url: env.WORKFLOW_POSTGRES_URL || "postgres://world:world@localhost:5432/world",
@@ -89,8 +139,7 @@ export function assemblePostgresWorld(
     messages,
     limits: { flows: concurrency || FLOWS, steps: concurrency || STEPS },
   });
-  const streams = createStreams({ database });
-  const processes = createProcesses(database, { onLoss });
+  const streams = createStreams({ database, ...(onGrowth && { onGrowth }) });
   const create = createEvents({
     storage,
     pool,
@@ -113,7 +162,6 @@ export function assemblePostgresWorld(
   async function start(): Promise<void> {
     await migrate(database, { engine: true });
     presence.start();
-    await processes.start();
     streams.start();
     queue.start();
     // Beside the work that there is; who fails at it leaves it to the next start.
@@ -123,15 +171,13 @@ export function assemblePostgresWorld(
   async function close(): Promise<void> {
     await queue.stop();
     streams.close();
-    await processes.stop();
     closing.abort();
     presence.stop();
     await Promise.race([database.close(), idleSleep(CLOSE_MS)]);
   }
 
   const lost = (): AbortSignal | undefined => currentDelivery()?.lost.signal;
-  const problem = (): string | undefined => (database.reachable() ? undefined : "Postgres is away");
-  return { world, start, drain: queue.drain, lost, problem, close };
+  return { world, database, start, drain: queue.drain, lost, close };
 }
 
 /** A number of the environment. */

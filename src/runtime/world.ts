@@ -3,7 +3,7 @@ import { internalWorkflows } from "../core/run-workflow.ts";
 import { createEmbeddedWorld, type EmbeddedWorld } from "../world/index.ts";
 import { engineWorld } from "../postgres/package.ts";
 import type { ResolvedWorld } from "../types/config.ts";
-import { claimStarts, embeddedStarts, type Starts } from "./starts.ts";
+import { claimingStarts, claimStarts, type Starts } from "./starts.ts";
 import { createClaims } from "./claims.ts";
 import { createTargetWorld } from "./target-world.ts";
 import { bindEngine } from "./engine-handlers.ts";
@@ -46,6 +46,7 @@ export interface WorldSetup {
   ends: RunWatchers;
   /** Told of starts and ends of runs. */
   news: RunWatchers;
+  /** Told of those that are stored in this process. */
   observer: Pick<RunObserver, "ended" | "started">;
   /** Told when another process on the World has died, or the World was away: what was begun may be undone. */
   onLoss?: () => void;
@@ -73,7 +74,7 @@ export function installWorld(setup: WorldSetup): InstalledWorld {
     return {
       ...parts,
       exclusive: false,
-      starts: claimStarts(createClaims(dataDir)),
+      starts: claimingStarts(parts.claims),
       findRuns: scannedRuns(() => parts.world),
     };
   }
@@ -109,7 +110,7 @@ function installEmbedded(setup: WorldSetup): InstalledWorld {
   return {
     world,
     exclusive: true,
-    starts: embeddedStarts(world),
+    starts: claimingStarts(world),
     findRuns: labelledRuns(world),
     openRuns: () => countOpenRuns(world),
     start: world.start,

@@ -183,10 +183,10 @@ test("writers and readers go on over restarts of Postgres, without loss or repea
   const [name, runId] = ["strm_restarts", "wrun_restarts"];
   const reader = follow(await there.streamer.readFromStream(name));
   const late = follow(await here.streamer.readFromStream(name, 50));
-  let stop = false;
+  const stop = new AbortController();
   let written = 0;
   const writing = (async () => {
-    while (!stop) await here.streamer.writeToStream(name, runId, String(written++));
+    while (!stop.signal.aborted) await here.streamer.writeToStream(name, runId, String(written++));
   })();
   for (let restarts = 0; restarts < 2; restarts++) {
     const before = reader.chunks.length;
@@ -195,7 +195,7 @@ test("writers and readers go on over restarts of Postgres, without loss or repea
   }
   const before = reader.chunks.length;
   await until(() => reader.chunks.length > before + 100);
-  stop = true;
+  stop.abort();
   await writing;
   await here.streamer.closeStream(name, runId);
   await until(() => reader.ended() && late.ended());
