@@ -84,9 +84,9 @@ test("events are stored once each while Postgres is restarted, and nothing fails
   const { world } = await start();
   const runIds = await Promise.all(Array.from({ length: 20 }, () => runningRun(world)));
   const stepIds: string[] = [];
-  let going = true;
+  const over = new AbortController();
   const chains = runIds.map(async (runId) => {
-    while (going) {
+    while (!over.signal.aborted) {
       const correlationId = await newStep(world, runId);
       await append(world, runId, "step_started", { correlationId });
       const eventData = { result: bytes("x") };
@@ -99,7 +99,7 @@ test("events are stored once each while Postgres is restarted, and nothing fails
   await postgres.restart();
   const before = stepIds.length;
   await until(() => stepIds.length > before + 40, 20_000);
-  going = false;
+  over.abort();
   await Promise.all(chains);
   for (const runId of runIds) {
     const { data } = await world.events.list({ runId, pagination: { limit: 1000 } });
