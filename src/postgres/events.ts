@@ -1,7 +1,6 @@
 import { createHash, randomUUID } from "node:crypto";
 import { getStepFunction } from "workflow/internal/private";
 import type { createWorld } from "workflow/runtime";
-import type { Claim } from "../core/claim-start.ts";
 import { takeClaims } from "./claims.ts";
 import { createGroups } from "./groups.ts";
 import { currentDelivery } from "./deliveries.ts";
@@ -101,22 +100,11 @@ export function createEvents(options: EventsOptions): CreateEvent {
     const [stored, ...beside] = await Promise.allSettled([
       storing,
       follow(runId, eventType, eventData),
-      claim(runId, params, storing),
+      takeClaims(pool.query, params, async () => runId ?? (await storing).run!.runId),
     ]);
     if (stored.status === "rejected") throw stored.reason;
     for (const one of beside) if (one.status === "rejected") throw one.reason;
     return stored.value;
-  }
-
-  /** A run's keys are stored with it, or neither is. */
-  async function claim(
-    runId: string | null,
-    { claims }: { claims?: readonly Claim[] } = {},
-    storing: Promise<EventResult>,
-  ): Promise<void> {
-    if (!claims) return;
-    const id = runId ?? (await storing).run!.runId;
-    await takeClaims(pool.query, id, claims);
   }
 
   /** What must not get lost between an event and the engine's own message, and what is of no use after it. */
