@@ -6,8 +6,11 @@ import { createGroups } from "./groups.ts";
 import { currentDelivery } from "./deliveries.ts";
 import { type Messages } from "./messages.ts";
 import { WAKE_UP } from "./message-statements.ts";
+import type { Labels } from "./labels.ts";
+import { checkOrder, inOrder, lastEventOf } from "./event-order.ts";
 import { patiently } from "./pool.ts";
 import type { PostgresQueue } from "./queue.ts";
+import { lookFor, readRunning } from "./stored-events.ts";
 import { CommitUnknown, isOfDatabase, type StoragePool } from "./transactions.ts";
 
 /** The engine's storage, queue and streams, as its own runtime types them. */
@@ -33,8 +36,6 @@ interface Asked {
   params: object | undefined;
 }
 
-type StoredEvent = NonNullable<EventResult["event"]>;
-
 /** Stores an event. */
 export type CreateEvent = (
   runId: string | null,
@@ -49,6 +50,8 @@ export interface EventsOptions {
   pool: StoragePool;
   messages: Pick<Messages, "spare">;
   queue: Pick<PostgresQueue, "created" | "ended">;
+  /** Stores what a run is found by, in the transaction of its creation and of its end. */
+  label: Labels["store"];
   /** Told of a run's end. */
   ended: (runId: string) => void;
   /** For how long it is tried while Postgres is away. */
@@ -87,38 +90,49 @@ export function createEvents(options: EventsOptions): CreateEvent {
       begin.unshift("SET LOCAL synchronous_commit TO off;");
     }
     return pool.inTransaction(begin.join(" "), async () => {
-      const results = await Promise.allSettled(asked.map(storeOne));
-      const failed = results.find(({ status }) => status === "rejected");
-      if (failed) throw (failed as PromiseRejectedResult).reason;
+      const [last, ...results] = await Promise.allSettled([
+        runId ? lastEventOf(pool, runId) : undefined,
+        ...asked.map(storeOne),
+      ]);
+      for (const result of [last, ...results]) {
+        if (result.status === "rejected") throw result.reason;
+      }
+      checkOrder((last as PromiseFulfilledResult<string | undefined>).value, results);
       return results;
     });
   }
 
   async function storeOne({ runId, request, params }: Asked): Promise<EventResult> {
-    const { eventType, eventData } = request;
     const storing = create(runId, request, params);
     const [stored, ...beside] = await Promise.allSettled([
       storing,
-      follow(runId, eventType, eventData),
+      follow(runId, request, storing),
       takeClaims(pool.query, params, async () => runId ?? (await storing).run!.runId),
+      label(request, storing),
     ]);
     if (stored.status === "rejected") throw stored.reason;
     for (const one of beside) if (one.status === "rejected") throw one.reason;
     return stored.value;
   }
 
+  async function label({ eventType }: EventRequest, storing: Promise<EventResult>): Promise<void> {
+    if (eventType !== "run_created" && !endOfRun.test(eventType)) return;
+    const { run } = await storing;
+    if (run) await options.label(pool.query, run);
+  }
+
   /** What must not get lost between an event and the engine's own message, and what is of no use after it. */
   async function follow(
     runId: string | null,
-    eventType: string,
-    eventData?: Record<string, unknown>,
+    { eventType, eventData }: EventRequest,
+    storing: Promise<EventResult>,
   ): Promise<void> {
-    if (!runId) return;
     if (eventType === "run_created") {
-      await expectWakeUp(runId, String(eventData?.["workflowName"]));
+      const id = runId ?? (await storing).run!.runId;
+      await expectWakeUp(id, String(eventData?.["workflowName"]));
     } else if (eventType === "hook_received") {
-      const run = await storage.runs.get(runId, { resolveData: "none" });
-      await expectWakeUp(runId, run.workflowName);
+      const run = await storage.runs.get(runId!, { resolveData: "none" });
+      await expectWakeUp(runId!, run.workflowName);
     } else if (endOfRun.test(eventType)) await pool.query(FORGET, [runId]);
   }
 
@@ -162,7 +176,7 @@ export function createEvents(options: EventsOptions): CreateEvent {
     // A payload more could not be told from one stored twice, nor a run whose id nobody knows.
     const once = request.eventType === "hook_received" || !runId;
     const again = (error: unknown): boolean => isOfDatabase(error) && !(once && unknown);
-    return patiently(attempt, again, patience);
+    return patiently(() => inOrder(attempt), again, patience);
   }
 
   /**
@@ -208,67 +222,7 @@ export function createEvents(options: EventsOptions): CreateEvent {
   };
 }
 
-/**
- * What `run_started` answers for a run that has been started, which each replay asks for and which changes nothing:
- * the run, and its whole log, so that the replay reads nothing more.
- */
-async function readRunning(storage: Storage, runId: string): Promise<EventResult | undefined> {
-  const [run, events] = await Promise.all([storage.runs.get(runId), readLog(storage, runId)]);
-  if (run.status !== "running") return undefined;
-  return { run, events, cursor: events.at(-1)?.eventId ?? null, hasMore: false } as EventResult;
-}
-
-async function readLog({ events }: Storage, runId: string): Promise<StoredEvent[]> {
-  const log: StoredEvent[] = [];
-  for (let cursor: string | undefined; ;) {
-    const pagination = { limit: 1000, ...(cursor && { cursor }) };
-    const page = await events.list({ runId, pagination });
-    log.push(...page.data);
-    if (!page.hasMore || !page.cursor) return log;
-    cursor = page.cursor;
-  }
-}
-
 const endOfRun = /^run_(?:completed|failed|cancelled)$/;
-
-/** What an event has changed, if it has been stored: by the state that it leads to, or by itself in the log. */
-async function lookFor(
-  storage: Storage,
-  runId: string,
-  { eventType, correlationId }: EventRequest,
-): Promise<EventResult | undefined> {
-  if (eventType.startsWith("run_")) {
-    const run = await storage.runs.get(runId).catch(absent);
-    const status = eventType === "run_started" ? "running" : eventType.slice("run_".length);
-    const stored = run && (eventType === "run_created" || run.status === status);
-    return stored ? ({ run } as EventResult) : undefined;
-  }
-  if (eventType.startsWith("step_")) {
-    const step = await storage.steps.get(runId, correlationId!).catch(absent);
-    const stored = step && (eventType === "step_created" || step.status === stepStatus[eventType]);
-    return stored ? ({ step } as EventResult) : undefined;
-  }
-  const { data } = await storage.events.listByCorrelationId({
-    runId,
-    correlationId: correlationId!,
-  });
-  const kinds = eventType === "hook_created" ? [eventType, "hook_conflict"] : [eventType];
-  const event = data.find((one) => kinds.includes(one.eventType));
-  return event && ({ event } as EventResult);
-}
-
-/** Nobody else changes a step that is delivered to one process at a time. */
-const stepStatus: Record<string, string> = {
-  step_started: "running",
-  step_completed: "completed",
-  step_failed: "failed",
-  step_retrying: "pending",
-};
-
-function absent(error: unknown): undefined {
-  if (isOfDatabase(error)) throw error;
-  return undefined;
-}
 
 /** The prefix of workflows' queues, with the namespace that the engine's own names have. */
 export function flowPrefix(): string {

@@ -1,4 +1,4 @@
-import type { Pool, PoolClient, PoolConfig } from "pg";
+import type { ClientBase, Pool, PoolClient, PoolConfig } from "pg";
 import { backoff } from "../core/backoff.ts";
 import { idleSleep } from "../core/sleep.ts";
 import type { Pg } from "./package.ts";
@@ -30,6 +30,8 @@ export function createPool(pg: Pg, config: PoolConfig, patience: Patience): Pool
   const pool = new pg.Pool({
     ...config,
     Client: watchfulClient(pg),
+    // The engine keeps times without a zone, by the clock of the session, and reads them as of UTC.
+    onConnect: (client: ClientBase) => client.query("SET TIME ZONE 'UTC'"),
   } as PoolConfig);
   // A connection that breaks while nobody uses it is replaced when somebody needs one.
   pool.on("error", () => undefined);

@@ -157,6 +157,14 @@ test("payloads arrive at other pools; a restart is a gap, said once, and they ar
   expect(got).toEqual(["one", "two"]);
 });
 
+test("sessions are of UTC, whatever the server's zone is", async () => {
+  const url = await postgres.createDatabase("zoned");
+  const database = databases.open({ url });
+  await database.query("ALTER DATABASE zoned SET timezone TO 'Asia/Tokyo'");
+  const later = databases.open({ url });
+  expect(await later.query("SHOW timezone")).toEqual([{ TimeZone: "UTC" }]);
+});
+
 test("a closed database rejects, and closes once", async () => {
   const database = openDatabase({ url: postgres.url });
   database.listen(

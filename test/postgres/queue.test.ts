@@ -211,22 +211,33 @@ test("a process that drains takes nothing, and leaves what it queues to others",
   expect(here).toEqual([]);
 });
 
-test("who has lost its lease is told to stop, and acknowledges nothing", async () => {
+test("who has lost its lease acknowledges nothing, also before it knows", async () => {
   const held = later();
-  const told = later();
   const taken = later();
   const loser = join(async () => {
-    currentDelivery()!.lost.signal.addEventListener("abort", () => told.resolve());
     taken.resolve();
     await held.promise;
   });
   await loser.queue.queue(step, stepOf("step_1"), { idempotencyKey: "step_1" });
   await taken.promise;
   await database.query("UPDATE orchestrator.messages SET holder = gen_random_uuid()");
-  await told.promise;
   held.resolve();
-  await sleep(200);
+  await sleep(300);
   expect(await rows()).toHaveLength(1);
+});
+
+test("who has lost its lease is told to stop", async () => {
+  const told = later();
+  const taken = later();
+  const loser = join(async () => {
+    currentDelivery()!.lost.signal.addEventListener("abort", () => told.resolve());
+    taken.resolve();
+    await told.promise;
+  });
+  await loser.queue.queue(step, stepOf("step_1"), { idempotencyKey: "step_1" });
+  await taken.promise;
+  await database.query("UPDATE orchestrator.messages SET holder = gen_random_uuid()");
+  await told.promise;
 });
 
 test("deliveries under way outlive a restart of Postgres: they are made once, and acknowledged after it", async () => {
