@@ -1,6 +1,6 @@
 import type { ClientBase, Pool, PoolClient, PoolConfig } from "pg";
 import { backoff } from "../core/backoff.ts";
-import { idleSleep } from "../core/sleep.ts";
+import { sleep } from "../core/sleep.ts";
 import type { Pg } from "./package.ts";
 
 /** What is tried again while Postgres is away, and for how long. */
@@ -70,7 +70,8 @@ export async function patiently<T>(
     } catch (error) {
       until ??= Date.now() + limit;
       if (signal.aborted || !again(error) || Date.now() >= until) throw error;
-      await idleSleep(20 + backoff(failures, { base: 50, max: 1000 }), signal);
+      // Whoever waits for the statement may be all that keeps the process alive.
+      await sleep(20 + backoff(failures, { base: 50, max: 1000 }), signal);
     }
   }
 }
