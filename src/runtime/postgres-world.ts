@@ -4,6 +4,7 @@ import { type Claims, createClaims } from "../postgres/claims.ts";
 import { type Database, openDatabase } from "../postgres/database.ts";
 import { currentDelivery } from "../postgres/deliveries.ts";
 import { createEvents } from "../postgres/events.ts";
+import { createLabels, type Labels } from "../postgres/labels.ts";
 import { createMessages } from "../postgres/messages.ts";
 import { migrate } from "../postgres/migrations.ts";
 import { createPresence } from "../postgres/presence.ts";
@@ -17,6 +18,9 @@ import { createStoragePool } from "../postgres/transactions.ts";
 import { bindEngine } from "./engine-handlers.ts";
 import type { EngineHandlers, World } from "./engine-world.ts";
 import { journalStream } from "./journal.ts";
+import { labelledRuns, runLabels } from "./run-labels.ts";
+import type { FindRuns } from "./run-lists.ts";
+import { scannedRuns } from "./run-scan.ts";
 import type { RunWatchers } from "./run-watchers.ts";
 import { observed, type Watchers } from "./target-world.ts";
 
@@ -24,6 +28,7 @@ import { observed, type Watchers } from "./target-world.ts";
 export interface PostgresWorld {
   world: World;
   claims: Claims;
+  findRuns: FindRuns;
   /** Makes the tables, takes up what nobody works on, and begins to deliver. */
   start(): Promise<void>;
   /** Takes no messages any more; what is under way goes on. */
@@ -52,7 +57,7 @@ const CLOSE_MS = 1500;
 
 /** The World on the Postgres of `WORKFLOW_POSTGRES_URL`. */
 export function createPostgresWorld({ engine, watchers }: PostgresWorldOptions): PostgresWorld {
-  const { database, ...parts } = assemblePostgresWorld(process.env, (name, runId) => {
+  const { database, labels, ...parts } = assemblePostgresWorld(process.env, (name, runId) => {
     if (name === journalStream(runId)) watchers.news.notify(runId);
   });
   bindEngine(parts.world, engine);
@@ -71,14 +76,16 @@ export function createPostgresWorld({ engine, watchers }: PostgresWorldOptions):
     news: tellingOthers(news, (runId) => others.tell(runId, false)),
   });
   const claims = createClaims(database, () => world);
+  const [labelled, scanned] = [labelledRuns(labels), scannedRuns(() => world)];
   return {
     ...parts,
     world,
     claims,
+    findRuns: async (request) => ((await labels.filled()) ? labelled(request) : scanned(request)),
     async start() {
       await parts.start();
-      // What fails at it is left to the next start.
-      claims.prune().catch(() => undefined);
+      // What fails of these is left to the next start.
+      for (const tidying of [claims.prune(), labels.fill()]) tidying.catch(() => undefined);
     },
     close() {
       others.close();
@@ -101,9 +108,10 @@ function tellingOthers(watchers: RunWatchers, tell: (runId: string) => void): Ru
 export function assemblePostgresWorld(
   env: Record<string, string | undefined>,
   onGrowth?: (name: string, runId: string) => void,
-): Omit<PostgresWorld, "world" | "claims"> & {
+): Omit<PostgresWorld, "world" | "claims" | "findRuns"> & {
   world: World & Parameters<typeof bindEngine>[0];
   database: Database;
+  labels: Labels;
 } {
   const database = openDatabase({
     url: env.WORKFLOW_POSTGRES_URL || "postgres://world:world@localhost:5432/world",
@@ -130,7 +138,9 @@ export function assemblePostgresWorld(
     limits: { flows: concurrency || FLOWS, steps: concurrency || STEPS },
   });
   const streams = createStreams({ database, ...(onGrowth && { onGrowth }) });
+  const labels = createLabels({ database, storage, of: runLabels.of });
   const create = createEvents({
+    label: labels.store,
     storage,
     pool,
     messages,
@@ -167,7 +177,7 @@ export function assemblePostgresWorld(
   }
 
   const lost = (): AbortSignal | undefined => currentDelivery()?.lost.signal;
-  return { world, database, start, drain: queue.drain, lost, close };
+  return { world, database, labels, start, drain: queue.drain, lost, close };
 }
 
 /** A number of the environment. */
