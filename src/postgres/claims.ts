@@ -49,15 +49,18 @@ export function createClaims(database: Database, world: () => World): Claims {
 }
 
 /**
- * Claims keys for a run in the transaction that creates it.
+ * Claims the keys that an event's parameters name for its run, in the transaction that creates the run: both are
+ * stored or neither is.
  *
  * @throws Error where one of them is another run's
  */
 export async function takeClaims(
   query: QueryInCreation,
-  runId: string,
-  claims: readonly Claim[],
+  { claims }: { claims?: readonly Claim[] } = {},
+  idOfRun: () => Promise<string>,
 ): Promise<void> {
+  if (!claims) return;
+  const runId = await idOfRun();
   // In one order, so that no two transactions wait for each other.
   for (const { key, fingerprint } of claims.toSorted((a, b) => (a.key < b.key ? -1 : 1))) {
     // Waits for the end of another transaction that has taken it.

@@ -1,15 +1,16 @@
 import { createHash, randomUUID } from "node:crypto";
 import { getStepFunction } from "workflow/internal/private";
 import type { createWorld } from "workflow/runtime";
-import type { Claim } from "../core/claim-start.ts";
 import { takeClaims } from "./claims.ts";
 import { createGroups } from "./groups.ts";
 import { currentDelivery } from "./deliveries.ts";
 import { type Messages } from "./messages.ts";
 import { WAKE_UP } from "./message-statements.ts";
+import type { Labels } from "./labels.ts";
 import { checkOrder, inOrder, lastEventOf } from "./event-order.ts";
 import { patiently } from "./pool.ts";
 import type { PostgresQueue } from "./queue.ts";
+import { createRecent } from "./recent.ts";
 import { lookFor, readRunning } from "./stored-events.ts";
 import { CommitUnknown, isOfDatabase, type StoragePool } from "./transactions.ts";
 
@@ -50,6 +51,8 @@ export interface EventsOptions {
   pool: StoragePool;
   messages: Pick<Messages, "spare">;
   queue: Pick<PostgresQueue, "created" | "ended">;
+  /** Stores what a run is found by, in the transaction of its creation and of its end. */
+  label: Labels["store"];
   /** Told of a run's end. */
   ended: (runId: string) => void;
   /** For how long it is tried while Postgres is away. */
@@ -72,7 +75,7 @@ const EXPECTED_WITHIN = "interval '1 second'";
 export function createEvents(options: EventsOptions): CreateEvent {
   const { storage, pool, messages, queue, patience } = options;
   const groups = createGroups<Asked, EventResult>(storeGroup);
-  const runningRuns = new Set<string>();
+  const runningRuns = createRecent();
   const create = storage.events.create as unknown as CreateEvent;
 
   /** Stores events of a run, and with them what must not get lost between one and the engine's own message. */
@@ -105,22 +108,18 @@ export function createEvents(options: EventsOptions): CreateEvent {
     const [stored, ...beside] = await Promise.allSettled([
       storing,
       follow(runId, request, storing),
-      claim(runId, params, storing),
+      takeClaims(pool.query, params, async () => runId ?? (await storing).run!.runId),
+      label(request, storing),
     ]);
     if (stored.status === "rejected") throw stored.reason;
     for (const one of beside) if (one.status === "rejected") throw one.reason;
     return stored.value;
   }
 
-  /** A run's keys are stored with it, or neither is. */
-  async function claim(
-    runId: string | null,
-    { claims }: { claims?: readonly Claim[] } = {},
-    storing: Promise<EventResult>,
-  ): Promise<void> {
-    if (!claims) return;
-    const id = runId ?? (await storing).run!.runId;
-    await takeClaims(pool.query, id, claims);
+  async function label({ eventType }: EventRequest, storing: Promise<EventResult>): Promise<void> {
+    if (eventType !== "run_created" && !endOfRun.test(eventType)) return;
+    const { run } = await storing;
+    if (run) await options.label(pool.query, run);
   }
 
   /** What must not get lost between an event and the engine's own message, and what is of no use after it. */

@@ -1,6 +1,6 @@
 import type { Client } from "pg";
 import { backoff } from "../core/backoff.ts";
-import { idleSleep } from "../core/sleep.ts";
+import { sleep } from "../core/sleep.ts";
 
 /** Notifications on one connection, which is made anew when it is lost. */
 export interface Listener {
@@ -67,8 +67,7 @@ export function createListener({ makeClient, onLost, onBack }: ListenerOptions):
       closing.signal.removeEventListener("abort", destroy);
       current = undefined;
       destroy();
-      if (wanted())
-        await idleSleep(20 + backoff(failures, { base: 50, max: 1000 }), closing.signal);
+      if (wanted()) await sleep(20 + backoff(failures, { base: 50, max: 1000 }), closing.signal);
     }
     running = undefined;
   }

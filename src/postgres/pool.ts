@@ -1,6 +1,6 @@
-import type { Pool, PoolClient, PoolConfig } from "pg";
+import type { ClientBase, Pool, PoolClient, PoolConfig } from "pg";
 import { backoff } from "../core/backoff.ts";
-import { idleSleep } from "../core/sleep.ts";
+import { sleep } from "../core/sleep.ts";
 import type { Pg } from "./package.ts";
 
 /** What is tried again while Postgres is away, and for how long. */
@@ -30,6 +30,8 @@ export function createPool(pg: Pg, config: PoolConfig, patience: Patience): Pool
   const pool = new pg.Pool({
     ...config,
     Client: watchfulClient(pg),
+    // The engine keeps times without a zone, by the clock of the session, and reads them as of UTC.
+    onConnect: (client: ClientBase) => client.query("SET TIME ZONE 'UTC'"),
   } as PoolConfig);
   // A connection that breaks while nobody uses it is replaced when somebody needs one.
   pool.on("error", () => undefined);
@@ -68,7 +70,8 @@ export async function patiently<T>(
     } catch (error) {
       until ??= Date.now() + limit;
       if (signal.aborted || !again(error) || Date.now() >= until) throw error;
-      await idleSleep(20 + backoff(failures, { base: 50, max: 1000 }), signal);
+      // Whoever waits for the statement may be all that keeps the process alive.
+      await sleep(20 + backoff(failures, { base: 50, max: 1000 }), signal);
     }
   }
 }

@@ -23,8 +23,7 @@ export const schema: readonly Migration[] = [
       run_id text NOT NULL,
       fingerprint text NOT NULL,
       claimed_at timestamptz NOT NULL DEFAULT now()
-    );
-    CREATE INDEX ON orchestrator.claims (claimed_at);`,
+    );`,
   },
   {
     name: "processes",
@@ -54,5 +53,14 @@ export const schema: readonly Migration[] = [
       PRIMARY KEY (run_id, name)
     ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
     CREATE INDEX ON orchestrator.messages (due);`,
+  },
+  {
+    name: "labels",
+    sql: `CREATE TABLE orchestrator.labels (
+      label text,
+      run_id text,
+      PRIMARY KEY (label, run_id)
+    );
+    CREATE INDEX ON orchestrator.labels (run_id);`,
   },
 ];

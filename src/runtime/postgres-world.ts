@@ -4,6 +4,7 @@ import { type Claims, createClaims } from "../postgres/claims.ts";
 import { type Database, openDatabase } from "../postgres/database.ts";
 import { currentDelivery } from "../postgres/deliveries.ts";
 import { createEvents } from "../postgres/events.ts";
+import { createLabels, type Labels } from "../postgres/labels.ts";
 import { createMessages } from "../postgres/messages.ts";
 import { migrate } from "../postgres/migrations.ts";
 import { createPresence } from "../postgres/presence.ts";
@@ -18,6 +19,9 @@ import { createStoragePool } from "../postgres/transactions.ts";
 import { bindEngine } from "./engine-handlers.ts";
 import type { EngineHandlers, World } from "./engine-world.ts";
 import { journalStream } from "./journal.ts";
+import { labelledRuns, runLabels } from "./run-labels.ts";
+import type { FindRuns } from "./run-lists.ts";
+import { scannedRuns } from "./run-scan.ts";
 import type { RunWatchers } from "./run-watchers.ts";
 import { observed, type Watchers } from "./target-world.ts";
 
@@ -25,6 +29,7 @@ import { observed, type Watchers } from "./target-world.ts";
 export interface PostgresWorld {
   world: World;
   claims: Claims;
+  findRuns: FindRuns;
   /** Makes the tables, takes up what nobody works on, and begins to deliver. */
   start(): Promise<void>;
   /** Takes no messages any more; what is under way goes on. */
@@ -58,7 +63,7 @@ const CLOSE_MS = 1500;
 /** The World on the Postgres of `WORKFLOW_POSTGRES_URL`. */
 export function createPostgresWorld(options: PostgresWorldOptions): PostgresWorld {
   const { engine, watchers, onLoss = () => undefined } = options;
-  const { database, ...parts } = assemblePostgresWorld(process.env, (name, runId) => {
+  const { database, labels, ...parts } = assemblePostgresWorld(process.env, (name, runId) => {
     if (name === journalStream(runId)) watchers.news.notify(runId);
   });
   bindEngine(parts.world, engine);
@@ -77,17 +82,19 @@ export function createPostgresWorld(options: PostgresWorldOptions): PostgresWorl
     news: tellingOthers(news, (runId) => others.tell(runId, false)),
   });
   const claims = createClaims(database, () => world);
+  const [labelled, scanned] = [labelledRuns(labels), scannedRuns(() => world)];
   const processes = createProcesses(database, { onLoss });
   return {
     ...parts,
     world,
     claims,
+    findRuns: async (request) => ((await labels.filled()) ? labelled(request) : scanned(request)),
     problem: () => (database.reachable() ? undefined : "Postgres is away"),
     async start() {
       await parts.start();
       await processes.start();
-      // What fails at it is left to the next start.
-      claims.prune().catch(() => undefined);
+      // What fails of these is left to the next start.
+      for (const tidying of [claims.prune(), labels.fill()]) tidying.catch(() => undefined);
     },
     async close() {
       others.close();
@@ -111,15 +118,16 @@ function tellingOthers(watchers: RunWatchers, tell: (runId: string) => void): Ru
 export function assemblePostgresWorld(
   env: Record<string, string | undefined>,
   onGrowth?: (name: string, runId: string) => void,
-): Omit<PostgresWorld, "claims" | "problem" | "world"> & {
+): Omit<PostgresWorld, "claims" | "findRuns" | "problem" | "world"> & {
   world: World & Parameters<typeof bindEngine>[0];
   database: Database;
+  labels: Labels;
 } {
   const database = openDatabase({
     url: env.WORKFLOW_POSTGRES_URL || "postgres://world:world@localhost:5432/world",
     name: "WORKFLOW_POSTGRES_URL",
-    // One is for its presence.
-    max: positive("WORKFLOW_POSTGRES_MAX_POOL_SIZE", env.WORKFLOW_POSTGRES_MAX_POOL_SIZE, 10) + 1,
+    // One is for its presence, and one for the lock of recovery.
+    max: positive("WORKFLOW_POSTGRES_MAX_POOL_SIZE", env.WORKFLOW_POSTGRES_MAX_POOL_SIZE, 10) + 2,
     patience: PATIENCE_MS,
   });
   const concurrency = positive(
@@ -140,7 +148,9 @@ export function assemblePostgresWorld(
     limits: { flows: concurrency || FLOWS, steps: concurrency || STEPS },
   });
   const streams = createStreams({ database, ...(onGrowth && { onGrowth }) });
+  const labels = createLabels({ database, storage, of: runLabels.of });
   const create = createEvents({
+    label: labels.store,
     storage,
     pool,
     messages,
@@ -177,7 +187,7 @@ export function assemblePostgresWorld(
   }
 
   const lost = (): AbortSignal | undefined => currentDelivery()?.lost.signal;
-  return { world, database, start, drain: queue.drain, lost, close };
+  return { world, database, labels, start, drain: queue.drain, lost, close };
 }
 
 /** A number of the environment. */

@@ -75,7 +75,6 @@ export function installWorld(setup: WorldSetup): InstalledWorld {
       ...parts,
       exclusive: false,
       starts: claimingStarts(parts.claims),
-      findRuns: scannedRuns(() => parts.world),
     };
   }
   const { world, start, close } = createTargetWorld(`${dataDir}/world`, engine, setup);

@@ -39,6 +39,9 @@ export async function startEmptyPostgres(): Promise<TestPostgres> {
     password: "postgres",
     port,
     persistent: true,
+    // What the system has been given outlives the server's end; only the machine's own would lose it.
+    initdbFlags: ["--no-sync"],
+    postgresFlags: ["-c", "fsync=off"],
     createPostgresUser: process.getuid?.() === 0,
     onLog: () => undefined,
     onError: () => undefined,

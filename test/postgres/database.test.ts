@@ -1,9 +1,12 @@
 import { type AddressInfo, connect, createServer } from "node:net";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { openDatabase } from "../../src/postgres/database.ts";
+import { freePort, startNode } from "../_support/process.ts";
 import { startEmptyPostgres, type TestPostgres } from "../_support/postgres.ts";
+import { bundledChild } from "../world/bundled-child.ts";
 import { later, testDatabases } from "./support.ts";
 
+const { dir, child } = bundledChild(new URL("waiting-child.ts", import.meta.url));
 let postgres: TestPostgres;
 const databases = testDatabases();
 
@@ -84,16 +87,19 @@ test("a transaction in another's way is done again, and one that fails leaves no
 });
 
 test("patience ends, and what only the configuration can mend is told at once", async () => {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
+  const port = await freePort();
   const nobody = databases.open({ url: `postgres://a:b@127.0.0.1:${port}/c`, patience: 200 });
   await expect(nobody.query("SELECT 1")).rejects.toMatchObject({ code: "ECONNREFUSED" });
   const missing = databases.open({ url: postgres.url.replace(/postgres$/, "missing") });
   const started = Date.now();
   await expect(missing.query("SELECT 1")).rejects.toMatchObject({ code: "3D000" });
   expect(Date.now() - started).toBeLessThan(5000);
+});
+
+test("a process that waits for Postgres does not end meanwhile", async () => {
+  const port = await freePort();
+  const running = startNode([child, `postgres://a:b@127.0.0.1:${port}/c`], dir);
+  await running.printed(/ECONNREFUSED/);
 });
 
 test("a connection that a proxy drops before it is made is made again", async () => {
@@ -155,6 +161,14 @@ test("payloads arrive at other pools; a restart is a gap, said once, and they ar
   await other.promise;
   offOther();
   expect(got).toEqual(["one", "two"]);
+});
+
+test("sessions are of UTC, whatever the server's zone is", async () => {
+  const url = await postgres.createDatabase("zoned");
+  const database = databases.open({ url });
+  await database.query("ALTER DATABASE zoned SET timezone TO 'Asia/Tokyo'");
+  const later = databases.open({ url });
+  expect(await later.query("SHOW timezone")).toEqual([{ TimeZone: "UTC" }]);
 });
 
 test("a closed database rejects, and closes once", async () => {

@@ -84,9 +84,9 @@ test("events are stored once each while Postgres is restarted, and nothing fails
   const { world } = await start();
   const runIds = await Promise.all(Array.from({ length: 20 }, () => runningRun(world)));
   const stepIds: string[] = [];
-  let going = true;
+  const over = new AbortController();
   const chains = runIds.map(async (runId) => {
-    while (going) {
+    while (!over.signal.aborted) {
       const correlationId = await newStep(world, runId);
       await append(world, runId, "step_started", { correlationId });
       const eventData = { result: bytes("x") };
@@ -99,7 +99,7 @@ test("events are stored once each while Postgres is restarted, and nothing fails
   await postgres.restart();
   const before = stepIds.length;
   await until(() => stepIds.length > before + 40, 20_000);
-  going = false;
+  over.abort();
   await Promise.all(chains);
   for (const runId of runIds) {
     const { data } = await world.events.list({ runId, pagination: { limit: 1000 } });
@@ -207,4 +207,14 @@ test("open runs without any message are woken at a start, and no others", async 
   await until(() => woken.length === 1);
   await sleep(300);
   expect(woken).toEqual([lost]);
+});
+
+test("a World closes although its Postgres is away, and does not end the process", async () => {
+  const away = await start();
+  await runningRun(away.world);
+  await postgres.restart(async () => {
+    const began = performance.now();
+    await away.close();
+    expect(performance.now() - began).toBeLessThan(4000);
+  });
 });

@@ -204,6 +204,19 @@ test("writers and readers go on over restarts of Postgres, without loss or repea
   expect(late.chunks).toEqual(all.slice(50));
 });
 
+test("what is written while nobody listens is read as soon as somebody does", async () => {
+  const [name, runId] = ["strm_gap", "wrun_gap"];
+  const reader = follow(await there.streamer.readFromStream(name));
+  await here.streamer.writeToStream(name, runId, "0");
+  await until(() => reader.chunks.length === 1);
+  await database.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE pid <> pg_backend_pid() AND query LIKE 'LISTEN%'`);
+  await here.streamer.writeToStream(name, runId, "1");
+  // Long before it would look by itself.
+  await until(() => reader.chunks.length === 2, 5000);
+  expect(reader.chunks).toEqual(["0", "1"]);
+});
+
 test("closed streams end their readers with an error, as more may come", async () => {
   const own = createStreams({ database });
   await own.streamer.writeToStream("strm_cut", "wrun_cut", "0");
