@@ -4,6 +4,7 @@ import { openDatabase } from "../../src/postgres/database.ts";
 import { freePort, startNode } from "../_support/process.ts";
 import { startEmptyPostgres, type TestPostgres } from "../_support/postgres.ts";
 import { bundledChild } from "../world/bundled-child.ts";
+import { startLossyProxy } from "./proxy.ts";
 import { later, testDatabases } from "./support.ts";
 
 const { dir, child } = bundledChild(new URL("waiting-child.ts", import.meta.url));
@@ -63,6 +64,29 @@ test("a statement and a transaction that a stop of Postgres cut off are done aga
   await Promise.all([statement, whole]);
   expect(attempts).toBe(2);
   expect(await database.query("SELECT id FROM cut ORDER BY id")).toEqual([{ id: 1 }, { id: 2 }]);
+});
+
+test("a transaction whose connection breaks is done again, unless its commit was sent; a statement if it may be", async () => {
+  const proxy = await startLossyProxy(postgres.url);
+  const database = databases.open({ url: proxy.url });
+  await database.query("CREATE TABLE broken (id int)");
+  const insert = (id: number): Promise<unknown> =>
+    database.transaction((query) => query("INSERT INTO broken VALUES ($1)", [id]));
+  proxy.loseAnswerTo("INSERT INTO broken");
+  await insert(1);
+  proxy.loseAnswerTo("COMMIT");
+  await expect(insert(2)).rejects.toThrow("Connection terminated unexpectedly");
+  proxy.loseAnswerTo("INSERT INTO broken");
+  const once = database.query("INSERT INTO broken VALUES (3)");
+  await expect(once).rejects.toThrow("Connection terminated unexpectedly");
+  proxy.loseAnswerTo("SELECT id");
+  const rows = await database.query<{ id: number }>("SELECT id FROM broken ORDER BY id", [], {
+    repeatable: true,
+  });
+  expect(rows.map(({ id }) => id)).toEqual([1, 2, 3]);
+  expect(proxy.lost()).toBe(4);
+  await databases.close();
+  await proxy.close();
 });
 
 test("a transaction in another's way is done again, and one that fails leaves nothing", async () => {
