@@ -10,6 +10,7 @@ import type { Labels } from "./labels.ts";
 import { checkOrder, inOrder, lastEventOf } from "./event-order.ts";
 import { patiently } from "./pool.ts";
 import type { PostgresQueue } from "./queue.ts";
+import { createRecent } from "./recent.ts";
 import { lookFor, readRunning } from "./stored-events.ts";
 import { CommitUnknown, isOfDatabase, type StoragePool } from "./transactions.ts";
 
@@ -74,7 +75,7 @@ const EXPECTED_WITHIN = "interval '1 second'";
 export function createEvents(options: EventsOptions): CreateEvent {
   const { storage, pool, messages, queue, patience } = options;
   const groups = createGroups<Asked, EventResult>(storeGroup);
-  const runningRuns = new Set<string>();
+  const runningRuns = createRecent();
   const create = storage.events.create as unknown as CreateEvent;
 
   /** Stores events of a run, and with them what must not get lost between one and the engine's own message. */

@@ -13,6 +13,7 @@ import type { Database } from "./database.ts";
 import { createDispatcher, type Dispatcher } from "./dispatcher.ts";
 import { type Claim, keyOf, type Messages, type NewMessage } from "./messages.ts";
 import { WAKE_UP } from "./message-statements.ts";
+import { createRecent } from "./recent.ts";
 
 /** The queue of a World on Postgres. */
 export interface PostgresQueue {
@@ -51,16 +52,13 @@ export interface QueueSettings {
   retryDelay?: (attempt: number) => number;
 }
 
-/** Ids that are remembered of what has lately happened here; one that is forgotten costs a delivery more. */
-const REMEMBERED = 5000;
-
 /** Makes the queue; nothing is delivered before it is started. */
 export function createQueue(settings: QueueSettings): PostgresQueue {
   const { database, messages, limits } = settings;
   const { retryDelay = (attempt) => Math.min(60_000, 250 * 2 ** (attempt - 1)) } = settings;
   const handlers = createQueueHandlers();
-  const createdRuns = rememberLast();
-  const endedSteps = rememberLast();
+  const createdRuns = createRecent();
+  const endedSteps = createRecent();
   const dispatcher = createDispatcher({
     database,
     messages,
@@ -192,15 +190,4 @@ function isShort(text: string): boolean {
 
 function hash(text: string): string {
   return createHash("sha256").update(text).digest("base64url");
-}
-
-function rememberLast(): { add(id: string): void; has(id: string): boolean } {
-  const ids = new Set<string>();
-  return {
-    add(id) {
-      ids.add(id);
-      if (ids.size > REMEMBERED) ids.delete(ids.values().next().value!);
-    },
-    has: (id) => ids.has(id),
-  };
 }

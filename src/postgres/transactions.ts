@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { Duplex } from "node:stream";
+import { Duplex, type Writable } from "node:stream";
 import type { Pool, PoolClient } from "pg";
 import { codeOf, isAway } from "./pool.ts";
 
@@ -38,6 +38,9 @@ export function isOfDatabase(error: unknown): boolean {
   return false;
 }
 
+/** A process that stands still must not hold what others wait for. */
+const SETTINGS = "SET LOCAL idle_in_transaction_session_timeout TO 10000;";
+
 /** Codes of a transaction that failed for another one. */
 const inTheWay = new Set(["40001", "40P01"]);
 
@@ -61,7 +64,7 @@ export function createStoragePool(inner: Pool): StoragePool {
         if (/^(?:begin|commit|rollback)$/i.test(text ?? "")) {
           return Promise.resolve({ rows: [], rowCount: 0 });
         }
-        return (client.query as (...args: unknown[]) => unknown)(statement, ...rest);
+        return send(client, statement, ...rest);
       }) as PoolClient["query"],
       release: () => undefined,
     };
@@ -72,7 +75,7 @@ export function createStoragePool(inner: Pool): StoragePool {
       const client = current.getStore();
       // Its client that listens is made of the pool's options: it is to stay without a connection.
       if (property === "options") return options;
-      if (client && property === "query") return client.query.bind(client);
+      if (client && property === "query") return send.bind(undefined, client);
       if (client && property === "connect") return async () => nested(client);
       const value = Reflect.get(target, property, target) as unknown;
       return typeof value === "function" ? value.bind(target) : value;
@@ -89,7 +92,7 @@ export function createStoragePool(inner: Pool): StoragePool {
     try {
       // What the work asks is sent right behind, and fails where this does.
       const [begun, worked] = await Promise.allSettled([
-        client.query(`BEGIN; ${begin}`),
+        send(client, `BEGIN; ${SETTINGS} ${begin}`),
         current.run(client, work),
       ]);
       if (begun.status === "rejected") throw begun.reason;
@@ -115,9 +118,26 @@ export function createStoragePool(inner: Pool): StoragePool {
     query(text, values) {
       const client = current.getStore();
       if (!client) throw new Error("not in a transaction");
-      return client.query(text, [...values]);
+      return send(client, text, [...values]) as Promise<{ rows: unknown[] }>;
     },
   };
+}
+
+/** Sockets that wait for more statements of this turn. */
+const corked = new WeakSet<Writable>();
+
+/** Has a client execute a statement; those of one turn are sent in one, as each packet has its price. */
+function send(client: PoolClient, ...args: unknown[]): unknown {
+  const { stream } = (client as unknown as { connection: { stream: Writable } }).connection;
+  if (!corked.has(stream)) {
+    corked.add(stream);
+    stream.cork();
+    setImmediate(() => {
+      corked.delete(stream);
+      stream.uncork();
+    });
+  }
+  return (client.query as (...args: unknown[]) => unknown)(...args);
 }
 
 /** A socket that never connects, and so never fails either. */

@@ -116,8 +116,8 @@ export function assemblePostgresWorld(
   const database = openDatabase({
     url: env.WORKFLOW_POSTGRES_URL || "postgres://world:world@localhost:5432/world",
     name: "WORKFLOW_POSTGRES_URL",
-    // One is for its presence.
-    max: positive("WORKFLOW_POSTGRES_MAX_POOL_SIZE", env.WORKFLOW_POSTGRES_MAX_POOL_SIZE, 10) + 1,
+    // One is for its presence, and one for the lock of recovery.
+    max: positive("WORKFLOW_POSTGRES_MAX_POOL_SIZE", env.WORKFLOW_POSTGRES_MAX_POOL_SIZE, 10) + 2,
     patience: PATIENCE_MS,
   });
   const concurrency = positive(

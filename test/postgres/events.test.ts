@@ -208,3 +208,13 @@ test("open runs without any message are woken at a start, and no others", async 
   await sleep(300);
   expect(woken).toEqual([lost]);
 });
+
+test("a World closes although its Postgres is away, and does not end the process", async () => {
+  const away = await start();
+  await runningRun(away.world);
+  await postgres.restart(async () => {
+    const began = performance.now();
+    await away.close();
+    expect(performance.now() - began).toBeLessThan(4000);
+  });
+});
