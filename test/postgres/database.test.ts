@@ -1,4 +1,7 @@
+import { copyFile, mkdtemp, rm } from "node:fs/promises";
 import { type AddressInfo, connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { openDatabase } from "../../src/postgres/database.ts";
 import { freePort, startNode } from "../_support/process.ts";
@@ -124,6 +127,17 @@ test("a process that waits for Postgres does not end meanwhile", async () => {
   const port = await freePort();
   const running = startNode([child, `postgres://a:b@127.0.0.1:${port}/c`], dir);
   await running.printed(/ECONNREFUSED/);
+});
+
+test("where the package pg is not installed, it says how to install it", async () => {
+  const bare = await mkdtemp(join(tmpdir(), "without-pg-"));
+  try {
+    await copyFile(child, join(bare, "child.mjs"));
+    const running = startNode([join(bare, "child.mjs"), postgres.url], bare);
+    await running.printed(/Postgres needs the package pg\. Install it with `npm install pg`\./);
+  } finally {
+    await rm(bare, { recursive: true, force: true });
+  }
 });
 
 test("a connection that a proxy drops before it is made is made again", async () => {
