@@ -50,6 +50,9 @@ const RENEW_MS = LEASE_MS / 5;
 /** How often a process looks without being told, such as for what a process that died has held. */
 const POLL_MS = 2000;
 
+/** For how long a free place may wait for more. */
+const GATHER_MS = 10;
+
 /** Claims in one statement, so that processes share what comes in a great number. */
 const MOST_CLAIMS = 25;
 
@@ -85,7 +88,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   function leave(place: Place): void {
     taken[place]--;
-    if (waiting[place]) look();
+    if (!waiting[place]) return;
+    // A few places soon are taken in one statement, one place no later than in a moment.
+    if (free(place) >= limits[place] / 4) look();
+    else schedule(GATHER_MS);
   }
 
   function deliver(claim: Claim): void {
@@ -171,8 +177,6 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       }
       if (flows > 0 && count.flows === flows) waiting.flows = true;
       if (steps > 0 && count.steps === steps) waiting.steps = true;
-      const next = await messages.nextDue();
-      if (next !== undefined) schedule(next);
     } catch (error) {
       report(error);
       schedule(1000);
@@ -180,7 +184,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       looking = false;
       if (state === "running") {
         schedule(POLL_MS * (0.75 + Math.random() / 2));
-        if ((waiting.flows && free("flows") > 0) || (waiting.steps && free("steps") > 0)) look();
+        const more = (["flows", "steps"] as const).some(
+          (place) => waiting[place] && free(place) > 0,
+        );
+        if (more) schedule(GATHER_MS);
       }
     }
   }
@@ -214,7 +221,11 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   async function beat(): Promise<void> {
     try {
       await renew();
-      if (state === "running" && (await messages.reap()) > 0) news();
+      if (state !== "running") return;
+      if ((await messages.reap()) > 0) news();
+      // Delayed by a process that may be gone by then.
+      const next = await messages.nextDue();
+      if (next !== undefined) schedule(next);
     } catch (error) {
       report(error);
     }

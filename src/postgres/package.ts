@@ -34,7 +34,7 @@ export function requireFromEngineWorld(): NodeJS.Require {
   for (const require of installs()) {
     if (canResolve(require, engineWorld)) return createRequire(require.resolve(engineWorld));
   }
-  throw notInstalled(engineWorld, "a World on Postgres");
+  throw notInstalled(engineWorld, "The World on Postgres");
 }
 
 /** The app's install, which a bundle of it leaves outside, and the one that this file is in. */

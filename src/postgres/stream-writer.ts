@@ -30,8 +30,10 @@ export function createStreamWriter(store: WriteStream): WriteStream {
     while (writes.length > 0) {
       const batch = writes.splice(0, countTogether(writes));
       try {
-        const chunks = batch.flatMap((write) => write.chunks);
-        await store(name, batch[0]!.runId, chunks, batch.at(-1)!.close);
+        const parts = partsOf(batch.flatMap((write) => write.chunks));
+        const { runId } = batch[0]!;
+        for (const part of parts.slice(0, -1)) await store(name, runId, part, false);
+        await store(name, runId, parts.at(-1)!, batch.at(-1)!.close);
         for (const { resolve } of batch) resolve();
       } catch (error) {
         for (const { reject } of batch) reject(error);
@@ -52,6 +54,21 @@ export function createStreamWriter(store: WriteStream): WriteStream {
       waiting.set(name, first);
       void drain(name, first);
     });
+}
+
+/** Chunks in as many parts as it takes, at least one. */
+function partsOf(chunks: readonly Uint8Array[]): Uint8Array[][] {
+  const parts: Uint8Array[][] = [[]];
+  let bytes = 0;
+  for (const chunk of chunks) {
+    const part = parts.at(-1)!;
+    bytes += chunk.byteLength;
+    if (part.length > 0 && (part.length === MAX_CHUNKS || bytes > MAX_BYTES)) {
+      parts.push([chunk]);
+      bytes = chunk.byteLength;
+    } else part.push(chunk);
+  }
+  return parts;
 }
 
 /** How many of the writes are stored in one go: the first, and those for which there is room; an end is the last. */

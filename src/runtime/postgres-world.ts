@@ -55,7 +55,7 @@ const PATIENCE_MS = 30_000;
 
 /** Replays at once, which take the processor in turn, and steps, which mostly wait. */
 const FLOWS = 16;
-const STEPS = 64;
+const STEPS = 100;
 
 /** How long the end waits for connections that Postgres does not answer on. */
 const CLOSE_MS = 1500;

@@ -1,9 +1,13 @@
+import { copyFile, mkdtemp, rm } from "node:fs/promises";
 import { type AddressInfo, connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { openDatabase } from "../../src/postgres/database.ts";
 import { freePort, startNode } from "../_support/process.ts";
 import { startEmptyPostgres, type TestPostgres } from "../_support/postgres.ts";
 import { bundledChild } from "../world/bundled-child.ts";
+import { startLossyProxy } from "./proxy.ts";
 import { later, testDatabases } from "./support.ts";
 
 const { dir, child } = bundledChild(new URL("waiting-child.ts", import.meta.url));
@@ -65,6 +69,29 @@ test("a statement and a transaction that a stop of Postgres cut off are done aga
   expect(await database.query("SELECT id FROM cut ORDER BY id")).toEqual([{ id: 1 }, { id: 2 }]);
 });
 
+test("a transaction whose connection breaks is done again, unless its commit was sent; a statement if it may be", async () => {
+  const proxy = await startLossyProxy(postgres.url);
+  const database = databases.open({ url: proxy.url });
+  await database.query("CREATE TABLE broken (id int)");
+  const insert = (id: number): Promise<unknown> =>
+    database.transaction((query) => query("INSERT INTO broken VALUES ($1)", [id]));
+  proxy.loseAnswerTo("INSERT INTO broken");
+  await insert(1);
+  proxy.loseAnswerTo("COMMIT");
+  await expect(insert(2)).rejects.toThrow("Connection terminated unexpectedly");
+  proxy.loseAnswerTo("INSERT INTO broken");
+  const once = database.query("INSERT INTO broken VALUES (3)");
+  await expect(once).rejects.toThrow("Connection terminated unexpectedly");
+  proxy.loseAnswerTo("SELECT id");
+  const rows = await database.query<{ id: number }>("SELECT id FROM broken ORDER BY id", [], {
+    repeatable: true,
+  });
+  expect(rows.map(({ id }) => id)).toEqual([1, 2, 3]);
+  expect(proxy.lost()).toBe(4);
+  await databases.close();
+  await proxy.close();
+});
+
 test("a transaction in another's way is done again, and one that fails leaves nothing", async () => {
   const database = databases.open({ url: postgres.url });
   await database.query("CREATE TABLE pair (id int PRIMARY KEY, n int)");
@@ -100,6 +127,17 @@ test("a process that waits for Postgres does not end meanwhile", async () => {
   const port = await freePort();
   const running = startNode([child, `postgres://a:b@127.0.0.1:${port}/c`], dir);
   await running.printed(/ECONNREFUSED/);
+});
+
+test("where the package pg is not installed, it says how to install it", async () => {
+  const bare = await mkdtemp(join(tmpdir(), "without-pg-"));
+  try {
+    await copyFile(child, join(bare, "child.mjs"));
+    const running = startNode([join(bare, "child.mjs"), postgres.url], bare);
+    await running.printed(/Postgres needs the package pg\. Install it with `npm install pg`\./);
+  } finally {
+    await rm(bare, { recursive: true, force: true });
+  }
 });
 
 test("a connection that a proxy drops before it is made is made again", async () => {

@@ -132,6 +132,24 @@ test("chunks written at once keep the order of the calls, and others' come betwe
   expect(read).toHaveLength(600);
 });
 
+test("any number of chunks, of any size, may be written in one call, and others while it is", async () => {
+  const [name, runId] = ["strm_many", "wrun_many"];
+  const many = Array.from({ length: 70_000 }, (_, index) => String(index));
+  const big = Array.from({ length: 5 }, (_, index) => new Uint8Array(2_000_000).fill(index));
+  await Promise.all([
+    here.streamer.writeToStreamMulti(name, runId, many),
+    here.streamer.writeToStreamMulti(name, runId, big),
+    here.streamer.writeToStream(name, runId, "last"),
+    here.streamer.closeStream(name, runId),
+  ]);
+  const info = await there.streamer.getStreamInfo(name, runId);
+  expect(info).toEqual({ tailIndex: 70_005, done: true });
+  const { data } = await there.streamer.getStreamChunks(name, runId, { cursor: "69999" });
+  expect(new TextDecoder().decode(data[0]!.data)).toBe("69999");
+  expect(data.slice(1, 6).map((chunk) => chunk.data.at(-1))).toEqual([0, 1, 2, 3, 4]);
+  expect(new TextDecoder().decode(data[6]!.data)).toBe("last");
+});
+
 test("a stream's name may be long and have any characters, and its news too", async () => {
   for (const name of [`strm_${"ü".repeat(2000)}`, 'strm_"\\\u0001', `strm_${"'".repeat(490)}`]) {
     const reader = follow(await there.streamer.readFromStream(name));
