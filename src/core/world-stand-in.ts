@@ -3,10 +3,12 @@
  *
  * The engine asks a World for its queue handlers when its modules are evaluated, before anything of ours
  * can have run. Without this it makes a local World for that alone, and messages reach its handlers only
- * as HTTP requests. The function is sent as text, so it refers to nothing outside.
+ * as HTTP requests; on Postgres it makes one whose connection ends the process when it breaks. Other Worlds are
+ * the engine's to make. The function is sent as text, so it refers to nothing outside.
  */
 export function standIn(): void {
-  if (process.env.WORKFLOW_TARGET_WORLD) return;
+  const target = process.env.WORKFLOW_TARGET_WORLD;
+  if (target && target !== "@workflow/world-postgres") return;
   const slots = globalThis as Record<symbol, unknown>;
   const handlers = (slots[Symbol.for("@runners/orchestrator//queue-handlers")] ??=
     new Map()) as Map<string, unknown>;

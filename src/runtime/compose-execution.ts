@@ -69,5 +69,6 @@ export function installExecution(parts: ExecutionParts): void {
     }),
     jobEvents: createJobEvents(journals, onRunEnd),
     onRunEnd,
+    ...(installed.lost && { lost: installed.lost }),
   });
 }

@@ -69,19 +69,20 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     dataDir: parts.dataDir,
     configured: options.world,
     engine: parts.engine,
-    ends: {
-      ...ends,
-      notify(runId) {
-        ends.notify(runId);
+    ends,
+    news,
+    observer: {
+      started: observability.runs.started,
+      ended(runId) {
+        observability.runs.ended(runId);
         runs.callbacks.ended(runId);
       },
     },
-    news,
-    observer: observability.runs,
+    onLoss: () => void runs.sweep.again(),
   });
   const closing = new AbortController();
   const local = createLocalMode(parts.runners);
-  const inFlight = createInFlight();
+  const inFlight = createInFlight(installed.lost);
   const engine = createEngine(installed.starts, ends, closing.signal);
   const guarding = createServerGuard({
     options,
@@ -134,11 +135,13 @@ export function compose(parts: CompositionParts): OrchestratorContext {
   function readiness(): Readiness {
     if (closing.signal.aborted)
       return { ready: false, reason: "The orchestrator is shutting down" };
-    return started ? { ready: true } : { ready: false, reason: "The orchestrator is starting" };
+    const reason = started ? installed.problem?.() : "The orchestrator is starting";
+    return reason === undefined ? { ready: true } : { ready: false, reason };
   }
 
   function drain(): Promise<void> {
     closing.abort();
+    installed.drain?.();
     return inFlight.drain(options.shutdown.timeout);
   }
 

@@ -37,6 +37,8 @@ export async function resumeWaiting(token: string, payload: unknown): Promise<vo
 export interface HookSweep {
   /** Looks at all of them now, and from then on every so often. */
   start(): Promise<void>;
+  /** Looks at all of them, also at those that a look under way has passed. */
+  again(): Promise<void>;
   stop(): void;
 }
 
@@ -84,6 +86,10 @@ export function createHookSweep(parts: {
     async start() {
       await once();
       timer ??= setInterval(() => void once(), every).unref();
+    },
+    async again() {
+      await sweeping;
+      await once();
     },
     stop: () => clearInterval(timer),
   };

@@ -33,8 +33,12 @@ export function isHandedBack(signal: AbortSignal): boolean {
   return signal.reason === handedBack;
 }
 
-/** Nothing in flight yet. */
-export function createInFlight(): InFlight {
+/**
+ * Nothing in flight yet.
+ *
+ * @param lost aborts when what the caller was delivered is another process's now: its jobs are handed back then
+ */
+export function createInFlight(lost: () => AbortSignal | undefined = () => undefined): InFlight {
   /** Of the jobs with an attempt in flight, and of those without. */
   const busy = new Set<AbortController>();
   const waiting = new Set<AbortController>();
@@ -81,6 +85,7 @@ export function createInFlight(): InFlight {
       if (draining) return never();
       const job = new AbortController();
       const off = onAbort(signal, () => job.abort(signal?.reason));
+      const offLost = onAbort(lost(), () => job.abort(handedBack));
       busy.add(job);
       try {
         return await execute({ signal: job.signal, aside: (wait) => aside(job, wait) });
@@ -89,6 +94,7 @@ export function createInFlight(): InFlight {
         throw error;
       } finally {
         off();
+        offLost();
         settle(job);
       }
     },

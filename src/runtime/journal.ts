@@ -57,7 +57,7 @@ export function createJournals(
 
   async function write(runId: string, lines: readonly string[]): Promise<void> {
     for (const chunk of chunksOf(lines)) {
-      await world().writeToStream(streamName(runId), runId, chunk);
+      await world().writeToStream(journalStream(runId), runId, chunk);
     }
     onAppend(runId);
   }
@@ -108,7 +108,7 @@ export function createJournals(
       // A World has no cursor for the end of what there is: what was read last is read again, and only if
       // there is more behind it, that is gone on to.
       const options = { limit: seen || size, ...(page !== undefined && { cursor: page }) };
-      const chunks = await world().getStreamChunks(streamName(runId), runId, options);
+      const chunks = await world().getStreamChunks(journalStream(runId), runId, options);
       if (seen > 0 && last && !equal(last, chunks.data[seen - 1]?.data)) {
         page = undefined;
         seen = 0;
@@ -177,8 +177,8 @@ function chunksOf(lines: readonly string[]): string[] {
   return [...chunks, chunk];
 }
 
-/** The engine names streams so, with the part of the run's id that is its own. */
-function streamName(runId: string): string {
+/** The stream that is a run's journal: the engine names streams so, with the part of the run's id that is its own. */
+export function journalStream(runId: string): string {
   return `strm_${runId.replace(/^wrun_/, "")}_system_journal`;
 }
 

@@ -8,7 +8,7 @@ import { aboutOf } from "./starts.ts";
 
 const prefixes = { tag: "tag:", owner: "owner:", state: "state:" } as const;
 
-/** The labels by which the embedded World finds our runs: tags, owner, and the state that one ended in. */
+/** The labels by which the embedded World and that on Postgres find our runs: tags, owner, and the state that one ended in. */
 export const runLabels: RunLabels = {
   version: 1,
   of(run) {
@@ -22,7 +22,7 @@ export const runLabels: RunLabels = {
   },
 };
 
-/** Finds runs in the embedded World, which lists them by these labels. */
+/** Finds runs in a World that lists them by these labels. */
 export function labelledRuns(world: Pick<EmbeddedWorld, "listRuns">): FindRuns {
   return async ({ state, tag, owner, ...query }) => {
     const labels: string[] = [];

@@ -6,6 +6,8 @@ export interface RunWatchers {
   notify(runId: string): void;
   /** Calls back at each of the run's news, until the returned function is called. */
   subscribe(runId: string, callback: () => void): () => void;
+  /** Runs that somebody waits for. */
+  watched(): string[];
 }
 
 /** Creates a registry of watchers, empty. */
@@ -23,6 +25,7 @@ export function createRunWatchers(): RunWatchers {
         if (callbacks.size === 0) waiting.delete(runId);
       };
     },
+    watched: () => [...waiting.keys()],
   };
 }
 

@@ -42,8 +42,10 @@ export interface Shards {
   /**
    * Executes those jobs of a shard that its run's journal does not have the end of, and journals each as it ends.
    * Rejects only when the journal cannot be written, so that the engine tries again.
+   *
+   * @param lost aborts when another process has the shard: then nothing of it goes on here, and it never settles
    */
-  execute(runId: string, request: ShardRequest): Promise<ShardReply>;
+  execute(runId: string, request: ShardRequest, lost?: AbortSignal): Promise<ShardReply>;
 }
 
 /** What the shards of one fan-out share in this process. */
@@ -61,7 +63,9 @@ interface Shard {
   runId: string;
   request: ShardRequest;
   group: Group;
-  /** Why the journal could not be written. */
+  /** Aborts what it has in flight. */
+  abort: AbortController;
+  /** Why nothing more of it is executed: its journal cannot be written, or another process has it. */
   failure?: { reason: unknown };
 }
 
@@ -85,6 +89,11 @@ export function createShards(options: ShardsOptions): Shards {
     return group;
   }
 
+  /** Takes back the places of a shard that does not end here: tried again, it brings them once more. */
+  function takeBack({ request: { window }, group }: Shard): void {
+    if (!alone && window !== undefined) group.slots.widen(-window);
+  }
+
   function createGroup(runId: string, key: string, deadline: number | undefined): Group {
     const abort = new AbortController();
     const journal = viewJournal(journals, runId);
@@ -106,22 +115,43 @@ export function createShards(options: ShardsOptions): Shards {
     return { slots: createSlots(), shards: 0, abort, journal, release };
   }
 
-  async function execute(runId: string, request: ShardRequest): Promise<ShardReply> {
+  async function execute(
+    runId: string,
+    request: ShardRequest,
+    lost?: AbortSignal,
+  ): Promise<ShardReply> {
     // A queue may deliver a step that is under way once more: its jobs must not be sent twice for that.
     const { jobs, group } = request;
     const key = `${runId}/${group}/${Array.isArray(jobs) ? jobs[0]?.id : jobs.from}`;
-    const reply = running.get(key) ?? executeShard(runId, request);
+    const reply = running.get(key) ?? executeShard(runId, request, lost);
     running.set(key, reply);
     try {
       return await reply;
+    } catch (error) {
+      // It would fail a step that goes on elsewhere.
+      if (lost?.aborted) return never();
+      throw error;
     } finally {
       if (running.get(key) === reply) running.delete(key);
     }
   }
 
-  async function executeShard(runId: string, request: ShardRequest): Promise<ShardReply> {
+  async function executeShard(
+    runId: string,
+    request: ShardRequest,
+    lost: AbortSignal | undefined,
+  ): Promise<ShardReply> {
     const group = join(runId, request);
-    const shard: Shard = { runId, request, group };
+    const shard: Shard = { runId, request, group, abort: new AbortController() };
+    const offs = [
+      onAbort(group.abort.signal, () => shard.abort.abort(group.abort.signal.reason)),
+      onAbort(lost, () => {
+        shard.failure = { reason: takenOver };
+        // First, or other shards would take its places.
+        takeBack(shard);
+        shard.abort.abort(takenOver);
+      }),
+    ];
     try {
       const known = await group.journal.ends();
       const jobs = await jobsOf(shard);
@@ -136,10 +166,10 @@ export function createShards(options: ShardsOptions): Shards {
         ...(request.collect && { outcomes: ends.map(outcomeOf) }),
       };
     } catch (error) {
-      // Tried again, it brings its places once more.
-      if (!alone && request.window !== undefined) group.slots.widen(-request.window);
+      if (!lost?.aborted) takeBack(shard);
       throw error;
     } finally {
+      for (const off of offs) off();
       if (--group.shards === 0) group.release();
     }
   }
@@ -155,7 +185,7 @@ export function createShards(options: ShardsOptions): Shards {
     const execute = async (slot: Slot, place: JobInFlight): Promise<JobEnd> => {
       // What the journal cannot take would be executed again anyway.
       if (shard.failure) throw shard.failure.reason;
-      const end = await executeJob(runId, request, group, job, slot, place);
+      const end = await executeJob(shard, job, slot, place);
       options.onJobEnd?.(request.runId ?? runId, job, end);
       try {
         await group.journal.end(end);
@@ -166,14 +196,12 @@ export function createShards(options: ShardsOptions): Shards {
       return end;
     };
     return group.slots.run(durations.expected(job), (slot) =>
-      inFlight.run(group.abort.signal, (place) => execute(slot, place)),
+      inFlight.run(shard.abort.signal, (place) => execute(slot, place)),
     );
   }
 
   async function executeJob(
-    runId: string,
-    request: ShardRequest,
-    { abort, journal }: Group,
+    { runId, request, abort, group: { journal } }: Shard,
     job: ShardJob,
     slot: Slot,
     place: JobInFlight,
@@ -199,7 +227,8 @@ export function createShards(options: ShardsOptions): Shards {
         },
       });
       // The run's record says that the job was cut off, and so must its end, however late the answer came.
-      if (abort.signal.reason === cancelled) abort.signal.throwIfAborted();
+      const { reason } = abort.signal;
+      if (reason === cancelled || reason === takenOver) throw reason;
       durations.record(job, result.results);
       return {
         type: "job.completed",
@@ -209,7 +238,7 @@ export function createShards(options: ShardsOptions): Shards {
         result,
       };
     } catch (error) {
-      if (isHandedBack(place.signal)) throw error;
+      if (isHandedBack(place.signal) || abort.signal.reason === takenOver) throw error;
       const end = failedEnd(job.id, error, now(), now() - startedAt);
       if (!abort.signal.aborted) return end;
       const { reason } = abort.signal as { reason: typeof cancelled | typeof timedOut };
@@ -229,6 +258,13 @@ async function allSettled<T>(promises: readonly (Promise<T> | T)[]): Promise<T[]
 /** How a job ends that was cut off. */
 const cancelled = { type: "job.cancelled", error: "The run was cancelled" } as const;
 const timedOut = { type: "job.timed_out", error: "The run's timeout passed" } as const;
+
+/** Why a shard goes on no more that another process has. */
+const takenOver: unique symbol = Symbol("taken over");
+
+function never(): Promise<never> {
+  return new Promise(() => undefined);
+}
 
 /** Calls back after a time of any length, unless it is stopped. */
 function startTimer(ms: number, callback: () => void): { stop: () => void } {

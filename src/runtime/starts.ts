@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { start } from "workflow/api";
 import { getWorld } from "workflow/runtime";
+import type { Claim, ClaimStart } from "../core/claim-start.ts";
 import type { RunAbout, StartOutcome, StartRequest } from "../types/engine.ts";
-import type { EmbeddedWorld } from "../world/index.ts";
 import type { Claims } from "./claims.ts";
-import { createTurns } from "./turns.ts";
+import { createTurns } from "../core/turns.ts";
 import { aroundCreate, readStored, type World } from "./engine-world.ts";
 
 /** Starts runs that are stored before the start is acknowledged. */
@@ -15,15 +15,9 @@ export interface Starts {
   find(ownId: string): Promise<string | undefined>;
 }
 
-/** A key that at most one run can have. */
-interface Key {
-  key: string;
-  fingerprint: string;
-}
-
 /** What a request would have for itself alone. */
-function keysOf({ idempotency, ownId, once }: StartRequest): Key[] {
-  const keys: Key[] = [];
+function keysOf({ idempotency, ownId, once }: StartRequest): Claim[] {
+  const keys: Claim[] = [];
   if (idempotency) {
     keys.push({ key: `key:${idempotency.key}`, fingerprint: digest(idempotency.fingerprint) });
   }
@@ -40,8 +34,14 @@ function conflict(key: string): StartOutcome {
   return { kind: "conflict", field: key.startsWith("run:") ? "runId" : "Idempotency-Key" };
 }
 
-/** Starts on the embedded World, whose claims are stored with the run they belong to. */
-export function embeddedStarts(world: EmbeddedWorld): Starts {
+/** A World that stores claims with the run they belong to. */
+export interface ClaimingWorld {
+  claimStart: ClaimStart<World>;
+  claimed(key: string): string | undefined | Promise<string | undefined>;
+}
+
+/** Starts on the embedded World and on Postgres, whose claims are stored with the run they belong to. */
+export function claimingStarts(world: ClaimingWorld): Starts {
   return {
     async start(request) {
       const keys = keysOf(request);
@@ -78,7 +78,7 @@ export function claimStarts(claims: Claims): Starts {
 
 async function claimAndStart(
   request: StartRequest,
-  keys: readonly Key[],
+  keys: readonly Claim[],
   claims: Claims,
 ): Promise<StartOutcome> {
   const standing = new Set<string>();

@@ -4,11 +4,11 @@ import { withOwnWorkflows } from "./own-workflows.ts";
 import type { RunObserver } from "./observe-runs.ts";
 import type { RunWatchers } from "./run-watchers.ts";
 import { keepSignals } from "./signals.ts";
-import { createTurns } from "./turns.ts";
+import { createTurns } from "../core/turns.ts";
 import { aroundCreate, type EngineHandlers, queuePrefixes, type World } from "./engine-world.ts";
 
 /** Who is told of ends of runs, and of starts and ends. */
-type Watchers = Record<"ends" | "news", RunWatchers> & {
+export type Watchers = Record<"ends" | "news", RunWatchers> & {
   observer: Pick<RunObserver, "ended" | "started">;
 };
 
@@ -25,7 +25,7 @@ export function createTargetWorld(
 ): { world: World; start(): Promise<void>; close(): Promise<void> } {
   process.env.WORKFLOW_LOCAL_DATA_DIR ??= localDir;
   const created: DirectQueue & World = createWorld();
-  const world: World = observed(created, watchers);
+  const world: World = observed(inTurn(created), watchers);
   const engine = withOwnWorkflows(appEngine, created);
   const { registerHandler } = created;
   if (registerHandler) {
@@ -53,16 +53,21 @@ export function createTargetWorld(
 }
 
 /**
- * The same World, which stores the events of a run one after another and tells when the run has ended.
+ * The same World, which stores the events of a run one after another.
  *
  * The engine's local World numbers an event when it begins to store it. Stored side by side, an event
  * could show up behind one that a replay has already seen in its place: the replays then disagree, and
  * a step gets the arguments, or the result, of another.
  */
-function observed(world: World, { ends, news, observer }: Watchers): World {
+function inTurn(world: World): World {
   const turns = createTurns();
+  return aroundCreate(world, ({ runId }, create) => (runId ? turns.take(runId, create) : create()));
+}
+
+/** The same World, which tells of starts and ends of runs. */
+export function observed(world: World, { ends, news, observer }: Watchers): World {
   return aroundCreate(world, async ({ runId, eventType, eventData }, create) => {
-    const result = await (runId ? turns.take(runId, create) : create());
+    const result = await create();
     if (eventType === "run_created") observer.started(String(eventData?.["workflowName"]));
     if (!runId) return result;
     if (/^run_(?:completed|failed|cancelled)$/.test(eventType)) {

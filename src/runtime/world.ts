@@ -1,18 +1,19 @@
 import { setWorld } from "workflow/runtime";
 import { internalWorkflows } from "../core/run-workflow.ts";
 import { createEmbeddedWorld, type EmbeddedWorld } from "../world/index.ts";
+import { engineWorld } from "../postgres/package.ts";
 import type { ResolvedWorld } from "../types/config.ts";
-import { claimStarts, embeddedStarts, type Starts } from "./starts.ts";
+import { claimingStarts, claimStarts, type Starts } from "./starts.ts";
 import { createClaims } from "./claims.ts";
 import { createTargetWorld } from "./target-world.ts";
-import { type EngineHandlers, queuePrefixes, type World } from "./engine-world.ts";
-import { ownQueueHandler, ownQueuePrefix } from "./own-workflows.ts";
+import { bindEngine } from "./engine-handlers.ts";
+import type { EngineHandlers, World } from "./engine-world.ts";
+import { createPostgresWorld } from "./postgres-world.ts";
 import { labelledRuns, runLabels } from "./run-labels.ts";
 import type { FindRuns } from "./run-lists.ts";
 import { scannedRuns } from "./run-scan.ts";
 import type { RunObserver } from "./observe-runs.ts";
 import type { RunWatchers } from "./run-watchers.ts";
-import { stepId } from "./workflows/calls.ts";
 
 /** A World in use. */
 export interface InstalledWorld {
@@ -23,8 +24,14 @@ export interface InstalledWorld {
   findRuns: FindRuns;
   /** Counts the runs that have not ended and are not only ours, where that takes no time. */
   openRuns?: () => { queued: number; running: number };
+  /** Why it can be asked for nothing now; nothing where it can. */
+  problem?: () => string | undefined;
   /** Starts the queue and takes up the runs that a crash left; resolves when both are done. */
   start(): Promise<void>;
+  /** Takes no messages any more; other processes do. */
+  drain?: () => void;
+  /** Aborts when what the caller was delivered is another process's now. */
+  lost?: () => AbortSignal | undefined;
   close(): Promise<void>;
 }
 
@@ -39,7 +46,10 @@ export interface WorldSetup {
   ends: RunWatchers;
   /** Told of starts and ends of runs. */
   news: RunWatchers;
+  /** Told of those that are stored in this process. */
   observer: Pick<RunObserver, "ended" | "started">;
+  /** Told when another process on the World has died, or the World was away: what was begun may be undone. */
+  onLoss?: () => void;
 }
 
 /**
@@ -54,6 +64,19 @@ export function installWorld(setup: WorldSetup): InstalledWorld {
     (configured.type === "target" ? configured.name : undefined);
   if (target === undefined) return installEmbedded(setup);
   process.env.WORKFLOW_TARGET_WORLD = target;
+  if (target === engineWorld) {
+    const parts = createPostgresWorld({
+      engine,
+      watchers: setup,
+      ...(setup.onLoss && { onLoss: setup.onLoss }),
+    });
+    setWorld(parts.world);
+    return {
+      ...parts,
+      exclusive: false,
+      starts: claimingStarts(parts.claims),
+    };
+  }
   const { world, start, close } = createTargetWorld(`${dataDir}/world`, engine, setup);
   setWorld(world);
   return {
@@ -73,17 +96,7 @@ function installEmbedded(setup: WorldSetup): InstalledWorld {
     labels: runLabels,
     ...(configured.type === "embedded" && { retention: configured.retention }),
   });
-  for (const kind of ["flow", "step"] as const) {
-    const entry = engine[kind];
-    if (!entry) continue;
-    const handler = standInHandlers().get(queuePrefixes[kind]);
-    // Without the app's workflows, their steps are left to a process that has them too.
-    const prefix = engine.flow ? queuePrefixes[kind] : (ownStepPrefix as QueuePrefix);
-    if (handler) world.createQueueHandler(prefix, handler);
-    // Dev has no stand-in, and its handlers load the newest build with each message.
-    else world.registerHandler(prefix, (req) => entry({ req }), { always: true });
-  }
-  world.createQueueHandler(ownQueuePrefix as QueuePrefix, ownQueueHandler());
+  bindEngine(world, engine);
   world.onRunChange(({ runId, status, workflowName }) => {
     if (status === "running") observer.started(workflowName);
     else {
@@ -96,7 +109,7 @@ function installEmbedded(setup: WorldSetup): InstalledWorld {
   return {
     world,
     exclusive: true,
-    starts: embeddedStarts(world),
+    starts: claimingStarts(world),
     findRuns: labelledRuns(world),
     openRuns: () => countOpenRuns(world),
     start: world.start,
@@ -110,17 +123,4 @@ function countOpenRuns(world: EmbeddedWorld): { queued: number; running: number 
   const less = (status: keyof typeof all): number =>
     ours.reduce((count, counts) => count - counts[status], all[status]);
   return { queued: less("pending"), running: less("running") };
-}
-
-type QueuePrefix = Parameters<World["createQueueHandler"]>[0];
-type QueueHandler = Parameters<World["createQueueHandler"]>[1];
-
-/** Queues of the package's own steps start so. */
-const ownStepPrefix = `${queuePrefixes.step}${stepId("executeShard").replace(/[^/]+$/, "")}`;
-
-/** The engine's own handlers, which the build's stand-in for the World has kept. */
-function standInHandlers(): Map<string, QueueHandler> {
-  const slots = globalThis as Record<symbol, unknown>;
-  const kept = slots[Symbol.for("@runners/orchestrator//queue-handlers")];
-  return (kept as Map<string, QueueHandler> | undefined) ?? new Map();
 }

@@ -1,7 +1,8 @@
+import { parseQueueName } from "../core/queue-requests.ts";
 import { longestTimer } from "../core/sleep.ts";
 import { copy } from "./copy.ts";
 import { keys } from "./keys.ts";
-import { type Message, messageWrites, parseQueueName, runOfKey, WAKE_UP } from "./messages.ts";
+import { type Message, messageWrites, runOfKey, WAKE_UP } from "./messages.ts";
 import type { Store } from "./store.ts";
 import type { QueueHandler } from "./types.ts";
 

@@ -1,3 +1,4 @@
+import { runIdOf } from "../core/queue-requests.ts";
 import { isId, keys, number, hash } from "./keys.ts";
 import type { Write } from "./store.ts";
 import type { QueueName, Run, Step } from "./types.ts";
@@ -18,13 +19,6 @@ export interface Message {
   expected?: boolean;
 }
 
-/** What a queue's name says. */
-export interface ParsedQueueName {
-  prefix: string;
-  kind: "workflow" | "step";
-  id: string;
-}
-
 /**
  * An event stores the message that must follow it; the engine queues that message a moment later, which brings it
  * forward. This is when it is delivered otherwise.
@@ -33,16 +27,6 @@ const EXPECTED_WITHIN_MS = 1000;
 
 /** The name of a run's wake-up among its messages. There is one, whatever it is woken for. */
 export const WAKE_UP = "wake";
-
-/**
- * Reads a queue's name.
- * @throws when it has no known prefix
- */
-export function parseQueueName(queueName: string): ParsedQueueName {
-  const match = /^(__(?:[a-z][a-z0-9]*_)?wkf_(workflow|step)_)(.+)$/.exec(queueName);
-  if (!match) throw new Error(`Invalid queue name: ${queueName}`);
-  return { prefix: match[1]!, kind: match[2] as "workflow" | "step", id: match[3]! };
-}
 
 /** The name of a step's message among those of its run, by its idempotency key. */
 export function stepMessageName(idempotencyKey: string): string {
@@ -108,9 +92,8 @@ export function messageWrites(
 
 /** The run that a message is for; `-` when it is for none. */
 export function runOf(payload: unknown): string {
-  const { runId, workflowRunId } = (payload ?? {}) as Record<string, unknown>;
-  const id = runId ?? workflowRunId;
-  return typeof id === "string" && isId(id) ? id : "-";
+  const id = runIdOf(payload);
+  return id !== undefined && isId(id) ? id : "-";
 }
 
 /** The run in the key of a message. */

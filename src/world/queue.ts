@@ -1,19 +1,13 @@
+import { createQueueHandlers } from "../core/queue-handlers.ts";
+import { handleRequest, parseQueueName } from "../core/queue-requests.ts";
 import { copy } from "./copy.ts";
 import { createDispatcher, type Dispatcher, messageName } from "./dispatcher.ts";
 import { keys } from "./keys.ts";
-import {
-  type Message,
-  messageWrites,
-  parseQueueName,
-  runOf,
-  stepMessageName,
-  WAKE_UP,
-} from "./messages.ts";
+import { type Message, messageWrites, runOf, stepMessageName, WAKE_UP } from "./messages.ts";
 import { hasEnded, type Records } from "./records.ts";
-import { encodeRequest, handleRequest } from "./requests.ts";
 import { stepHasEnded } from "./steps.ts";
 import type { Store } from "./store.ts";
-import type { EmbeddedWorld, QueueHandler, QueueName, QueueOptions, World } from "./types.ts";
+import type { EmbeddedWorld, QueueName, QueueOptions, World } from "./types.ts";
 
 /** The queue of a World, with what events and recovery tell it. */
 export interface Queue extends Pick<World, "queue" | "createQueueHandler"> {
@@ -50,21 +44,8 @@ type Payload = Record<string, unknown>;
 /** Makes the queue over a store. */
 export function createQueue(settings: QueueSettings): Queue {
   const { store, records, now, ulid } = settings;
-  const handlers = new Map<string, QueueHandler>();
-  const requestHandlers = new Map<string, { handler: QueueHandler; always: boolean }>();
-  const dispatcher = createDispatcher({
-    ...settings,
-    handlerOf(queueName) {
-      const byRequest = ofPrefix(requestHandlers, queueName);
-      const direct = ofPrefix(handlers, queueName);
-      if (!byRequest || !direct) return byRequest?.entry.handler ?? direct?.entry;
-      // The more special one; of two for the same prefix the direct one, unless it is to give way.
-      const lead = byRequest.length - direct.length;
-      return lead > 0 || (lead === 0 && byRequest.entry.always)
-        ? byRequest.entry.handler
-        : direct.entry;
-    },
-  });
+  const handlers = createQueueHandlers();
+  const dispatcher = createDispatcher({ ...settings, handlerOf: handlers.of });
 
   async function put(key: string, previous: Message | undefined, next: Message): Promise<Queued> {
     const durable = store.write(messageWrites(key, previous, next));
@@ -163,15 +144,12 @@ export function createQueue(settings: QueueSettings): Queue {
       );
     },
     createQueueHandler(prefix, handler) {
-      handlers.set(prefix, handler);
+      handlers.add(prefix, handler);
       dispatcher.handlerAdded();
       return (request) => handleRequest(prefix, handler, request);
     },
-    registerHandler(prefix, handler, { always = false } = {}) {
-      requestHandlers.set(prefix, {
-        handler: (payload, meta) => encodeRequest(handler, payload, meta),
-        always,
-      });
+    registerHandler(prefix, handler, options) {
+      handlers.addRequest(prefix, handler, options);
       dispatcher.handlerAdded();
     },
     caused(runId, messageKeys, atOnce = false) {
@@ -194,17 +172,4 @@ export function createQueue(settings: QueueSettings): Queue {
     stop: dispatcher.stop,
     counts: dispatcher.counts,
   };
-}
-
-/** The entry whose key a queue's name begins with, of several that of the longest key, and that key's length. */
-function ofPrefix<T>(
-  entries: ReadonlyMap<string, T>,
-  queueName: string,
-): { entry: T; length: number } | undefined {
-  let found: { entry: T; length: number } | undefined;
-  for (const [prefix, entry] of entries) {
-    const { length } = prefix;
-    if (queueName.startsWith(prefix) && length > (found?.length ?? -1)) found = { entry, length };
-  }
-  return found;
 }

@@ -1,4 +1,7 @@
 import type { createWorld } from "workflow/runtime";
+import type { Claim, ClaimedStart } from "../core/claim-start.ts";
+
+export type { Claim, ClaimedStart };
 
 /** The engine's storage, queue and streams, as its own runtime types them. */
 export type World = ReturnType<typeof createWorld>;
@@ -91,22 +94,6 @@ export interface LabelledRuns {
   /** Where the next page begins; absent on the last one. */
   cursor?: string;
 }
-
-/** A key that belongs to at most one run. */
-export interface Claim {
-  /** Any text, for example an `Idempotency-Key` or a caller's own run id, with a prefix that tells them apart. */
-  key: string;
-  /** Digest of the request; the same key with another fingerprint is a conflict. */
-  fingerprint: string;
-}
-
-/** What a start under claims came to. */
-export type ClaimedStart =
-  | { kind: "started"; runId: string }
-  /** The key had started this run before, with the same fingerprint. */
-  | { kind: "repeated"; runId: string }
-  /** The key stands for a request with another fingerprint. */
-  | { kind: "conflict"; runId: string; key: string };
 
 /** A run that has started or ended. */
 export interface RunChange {

@@ -112,7 +112,7 @@ export function createEmbeddedWorld(options: EmbeddedWorldOptions): EmbeddedWorl
     createQueueHandler: queue.createQueueHandler,
     registerHandler: queue.registerHandler,
     getDeploymentId: async () => "dpl_embedded",
-    ...createClaims({ store, records, create, world: () => world }),
+    ...createClaims({ store, records, world: () => world }),
     ...createRunQuery(store, records, labels),
     start: () => (starting ??= startOnce()),
     close: () =>

@@ -11,17 +11,22 @@ export interface HeldServer extends FakeRunnerServer {
   aborted: string[];
   /** Requests that are not answered yet. */
   inFlight(): number;
+  /** These requests, the oldest first. */
+  holding(): Received[];
   /** The most requests that were in flight at once. */
   peak(): number;
-  /** Answers all that are held, and whatever comes from now on. */
-  letGo(): void;
+  /** Answers all that are held, and whatever comes from now on; with a word, only jobs that have it in their URL. */
+  letGo(word?: string): void;
+  /** Answers so many of those that are held, the oldest first. */
+  answer(count: number): void;
 }
 
 /** Starts one that holds the jobs whose URL has the word `slow` in it. */
 export async function startHeldServer(): Promise<HeldServer> {
   const aborted: string[] = [];
-  const held = new Set<() => void>();
-  let open = false;
+  const held = new Map<() => void, Received>();
+  const open: string[] = [];
+  const isOpen = (url: string): boolean => open.some((word) => url.includes(word));
   let peak = 0;
   const server = await startRunnerServer((received: Received, response) => {
     const { url = "" } = received.body;
@@ -33,18 +38,22 @@ export async function startHeldServer(): Promise<HeldServer> {
       held.delete(answer);
       if (!response.writableFinished) aborted.push(url);
     });
-    held.add(answer);
+    held.set(answer, received);
     peak = Math.max(peak, held.size);
-    if (open || !url.includes("slow")) answer();
+    if (isOpen(url) || !url.includes("slow")) answer();
   });
   return {
     ...server,
     aborted,
     inFlight: () => held.size,
+    holding: () => [...held.values()],
     peak: () => peak,
-    letGo() {
-      open = true;
-      for (const answer of held) answer();
+    letGo(word = "") {
+      open.push(word);
+      for (const [answer, { body }] of held) if (isOpen(body.url ?? "")) answer();
+    },
+    answer(count) {
+      for (const answer of [...held.keys()].slice(0, count)) answer();
     },
   };
 }

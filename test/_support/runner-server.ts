@@ -11,6 +11,8 @@ export interface Received {
   body: { url?: string; runners: unknown[]; runId?: string; region?: string };
   key: string | undefined;
   attempt: string | undefined;
+  /** Of the request; a server below several paths tells its callers apart by it. */
+  path: string;
   headers: IncomingHttpHeaders;
 }
 
@@ -38,6 +40,7 @@ export async function startRunnerServer(
         body: (body as { json: Received["body"] }).json,
         key: request.headers["idempotency-key"] as string | undefined,
         attempt: request.headers["x-attempt"] as string | undefined,
+        path: request.url!,
         headers: request.headers,
       };
       executes.push(received);

@@ -12,13 +12,19 @@ function globalsAfter(env: Record<string, string>): Record<symbol, any> {
   return runInNewContext(twice, { process: { env }, Response });
 }
 
-test("the stand-in keeps the engine's handlers, also when several chunks bring it", async () => {
-  const realm = globalsAfter({});
-  const handler = (): void => undefined;
-  const route = realm[stubKey].createQueueHandler("__wkf_step_", handler);
-  expect(realm[handlersKey].get("__wkf_step_")).toBe(handler);
-  expect((await route()).status).toBe(403);
-});
+test.each([
+  ["no World", {}],
+  ["the one on Postgres", { WORKFLOW_TARGET_WORLD: "@workflow/world-postgres" }],
+])(
+  "where the environment names %s, it keeps the engine's handlers, also when several chunks bring it",
+  async (_, env) => {
+    const realm = globalsAfter(env);
+    const handler = (): void => undefined;
+    const route = realm[stubKey].createQueueHandler("__wkf_step_", handler);
+    expect(realm[handlersKey].get("__wkf_step_")).toBe(handler);
+    expect((await route()).status).toBe(403);
+  },
+);
 
 test("it does nothing where the environment names another World", () => {
   const realm = globalsAfter({ WORKFLOW_TARGET_WORLD: "local" });

@@ -111,10 +111,9 @@ describe("compose.yaml", () => {
   interface Service {
     image?: string;
     build?: string;
-    entrypoint?: string[];
     environment?: Record<string, string>;
     volumes?: string[];
-    healthcheck?: { test?: string[]; disable?: boolean };
+    healthcheck?: { test?: string[] };
     depends_on?: Record<string, { condition: string }>;
     stop_grace_period?: string;
   }
@@ -124,18 +123,21 @@ describe("compose.yaml", () => {
   };
 
   test("has the service and what stands beside it, started in order and found healthy", () => {
-    expect(Object.keys(services).toSorted()).toEqual(
-      ["grafana", "migrate", "postgres", "prometheus", "redis", "service"].toSorted(),
-    );
-    for (const [name, { image, build, healthcheck, depends_on = {} }] of Object.entries(services)) {
+    expect(Object.keys(services).toSorted()).toEqual([
+      "grafana",
+      "postgres",
+      "prometheus",
+      "redis",
+      "service",
+    ]);
+    for (const [name, { image, build, depends_on = {} }] of Object.entries(services)) {
       expect([image, build].filter(Boolean), name).toHaveLength(1);
       for (const [other, { condition }] of Object.entries(depends_on)) {
         const { healthcheck: check, build: own } = services[other]!;
+        expect([other, condition]).toEqual([other, "service_healthy"]);
         // The image of ours brings its own check.
-        if (condition === "service_healthy") expect(check?.test ?? own, other).toBeDefined();
-        else expect([other, condition]).toEqual(["migrate", "service_completed_successfully"]);
+        expect(check?.test ?? own, other).toBeDefined();
       }
-      if (name === "migrate") expect(healthcheck).toEqual({ disable: true });
     }
   });
 
@@ -152,17 +154,13 @@ describe("compose.yaml", () => {
   });
 
   test("runs the service on Postgres, with variables that the README has, and has Prometheus scrape it", () => {
-    const { service, migrate, postgres } = services;
-    expect(service!.environment).toMatchObject({
-      WORKFLOW_TARGET_WORLD: "@workflow/world-postgres",
-      WORKFLOW_POSTGRES_URL: migrate!.environment!.WORKFLOW_POSTGRES_URL,
-    });
+    const { service, postgres } = services;
+    expect(service!.environment!.WORKFLOW_TARGET_WORLD).toBe("@workflow/world-postgres");
     expect(service!.environment!.WORKFLOW_POSTGRES_URL).toMatch(
       new RegExp(`^postgres://${postgres!.environment!.POSTGRES_USER}:.*@postgres:5432/`),
     );
     const documented = [...read("README.md").matchAll(/`([A-Z_]+)`/g)].map(([, name]) => name);
     expect(documented).toEqual(expect.arrayContaining(Object.keys(service!.environment!)));
-    expect(existsSync(join(root, migrate!.entrypoint![0]!))).toBe(true);
     const grace = Number(/^(\d+)s$/.exec(service!.stop_grace_period!)![1]) * 1000;
     expect(grace).toBeGreaterThan(defaults.shutdown.timeout + 3000);
     const prometheus = parse(read("deploy/prometheus/prometheus.yml"));

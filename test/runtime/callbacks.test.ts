@@ -11,7 +11,7 @@ import {
 import type { StoredRun, World } from "../../src/runtime/engine-world.ts";
 import { createHookSweep, type Hook, type HookSweep } from "../../src/runtime/hooks.ts";
 import { createInFlight } from "../../src/runtime/in-flight.ts";
-import { embeddedStarts } from "../../src/runtime/starts.ts";
+import { claimingStarts } from "../../src/runtime/starts.ts";
 import type { EmbeddedWorld } from "../../src/world/index.ts";
 import { expectedSignature, startReceiver } from "../_support/receiver.ts";
 import { append, createRun, openWorld, until } from "../world/support.ts";
@@ -28,7 +28,7 @@ beforeEach(async () => {
 function callbacksOf(parts: Partial<CallbackParts> = {}): ServerCallbacks {
   const callbacks = createCallbacks({
     world: () => world as unknown as World,
-    starts: embeddedStarts(world),
+    starts: claimingStarts(world),
     options: { allow: ["127.0.0.1"] },
     env: {},
     newsOf: async () => "going",
@@ -82,7 +82,7 @@ function sweepOf(
 }
 
 test("a run's callback is registered once, also under the run's own id", async () => {
-  const starts = embeddedStarts(world);
+  const starts = claimingStarts(world);
   const ownId = { id: "nightly", fingerprint: "a" };
   const run = await starts.start({ workflowId: "workflow//flow", args: [], ownId });
   const runId = run.kind === "started" ? run.runId : "";
@@ -143,6 +143,23 @@ test("it is looked again and again for what another process has left", async () 
   expect(await resumed()).toBe(0);
   await append(world, runId, "run_cancelled");
   await until(async () => (await resumed()) > 0);
+});
+
+test("who looks again while it is being looked finds what has been left behind the look", async () => {
+  const callbacks = callbacksOf();
+  const { runId, resumed } = await waiting();
+  const sweep = sweepOf(callbacks, {
+    async wake(hook) {
+      await callbacks.wakeDue(hook);
+      if ((await resumed()) > 0) return;
+      await append(world, runId, "run_cancelled");
+      again ??= sweep.again();
+    },
+  });
+  let again: Promise<void> | undefined;
+  await sweep.start();
+  await again;
+  expect(await resumed()).toBe(1);
 });
 
 test("a delivery reads where to and with which secret from the callback's own record", async () => {

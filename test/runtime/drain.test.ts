@@ -166,3 +166,29 @@ test("a step that comes while the process drains watches nothing", async () => {
   await new Promise(setImmediate);
   expect(watching).toBe(0);
 });
+
+test("a delivery that another process has by now gives its jobs up, and tells of no end", async () => {
+  const lost = new AbortController();
+  const inFlight = createInFlight(() => lost.signal);
+  const settled = vi.fn<() => void>();
+  const begun = gate();
+  let aborted = false;
+  const execution = inFlight.run(undefined, async ({ signal }) => {
+    begun.open();
+    await new Promise((_resolve, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason));
+    });
+  });
+  void execution.then(settled, settled);
+  await begun.opened;
+  const other = inFlight.run(undefined, async ({ signal }) => {
+    signal.addEventListener("abort", () => (aborted = true));
+    await sleep(20);
+    throw new Error("cut off");
+  });
+  void other.then(settled, settled);
+  lost.abort();
+  await sleep(50);
+  expect(aborted).toBe(true);
+  expect(settled).not.toHaveBeenCalled();
+});

@@ -2,8 +2,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setWorld } from "workflow/runtime";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { callbackWorkflowId, runWorkflow } from "../../src/core/run-workflow.ts";
+import { openDatabase } from "../../src/postgres/database.ts";
+import { migrate } from "../../src/postgres/migrations.ts";
 import type { World } from "../../src/runtime/engine-world.ts";
 import { createJournals } from "../../src/runtime/journal.ts";
 import { createRunLists, type RunLists } from "../../src/runtime/run-lists.ts";
@@ -17,6 +19,7 @@ import type { WorkflowEntry } from "../../src/types/manifest.ts";
 import type { RunStateName } from "../../src/types/run.ts";
 import type { RunFilter, RunInfo } from "../../src/types/service.ts";
 import type { EmbeddedWorld } from "../../src/world/index.ts";
+import { startEmptyPostgres, type TestPostgres } from "../_support/postgres.ts";
 import { planned, storeOutput } from "./support.ts";
 
 const greet: WorkflowEntry & { workflowId: string } = {
@@ -31,11 +34,26 @@ const greet: WorkflowEntry & { workflowId: string } = {
 const worlds: [string, ResolvedWorld][] = [
   ["the embedded World", { type: "embedded", retention: { age: Infinity, count: Infinity } }],
   ["the engine's local World", { type: "target", name: "local" }],
+  ["Postgres", { type: "target", name: "@workflow/world-postgres" }],
 ];
+
+let postgres: TestPostgres | undefined;
+let databases = 0;
+
+/** Has a World on Postgres begin with nothing, as each test's does. */
+async function emptyPostgres(): Promise<void> {
+  postgres ??= await startEmptyPostgres();
+  process.env.WORKFLOW_POSTGRES_URL = await postgres.createDatabase(`lists_${databases++}`);
+  const database = openDatabase({ url: process.env.WORKFLOW_POSTGRES_URL });
+  await migrate(database, { engine: true });
+  await database.close();
+}
+
+afterAll(() => postgres?.stop());
 
 const states = ["queued", "running", "completed", "failed", "timed_out", "cancelled"] as const;
 
-describe.each(worlds)("on %s", (_name, configured) => {
+describe.each(worlds)("on %s", (name, configured) => {
   let dir: string;
   let installed: InstalledWorld;
   let lists: RunLists;
@@ -44,6 +62,7 @@ describe.each(worlds)("on %s", (_name, configured) => {
     dir = await mkdtemp(join(tmpdir(), "run-lists-"));
     process.env.WORKFLOW_TARGET_WORLD = "";
     delete process.env.WORKFLOW_LOCAL_DATA_DIR;
+    if (name === "Postgres") await emptyPostgres();
     const idle = async (): Promise<Response> => new Response("{}");
     installed = installWorld({
       dataDir: dir,

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { createRun, openWorld, sleep } from "../world/support.ts";
-import { journalsOn, passed, planned, shardOf, shardsOf } from "./support.ts";
+import { createRun, openWorld, sleep, until } from "../world/support.ts";
+import { gate, journalsOn, passed, planned, shardOf, shardsOf } from "./support.ts";
 
 test("shards of one fan-out share their windows: the place of one that has ended goes to the others", async () => {
   const world = await openWorld();
@@ -63,3 +63,51 @@ test("a job that is no valid job fails alone", async () => {
   const { outcomes } = await shards.execute(runId, shardOf(jobs));
   expect(outcomes!.map(({ ok }) => ok)).toEqual([true, false, false]);
 });
+
+test("a shard that another process has goes on no more here, and leaves its places with it", async () => {
+  const world = await openWorld();
+  const runId = await createRun(world);
+  const last = gate();
+  const executed: string[] = [];
+  const aborted: unknown[] = [];
+  const shards = shardsOf(journalsOn(world), async (_job, { jobId, signal }) => {
+    executed.push(jobId);
+    if (!jobId.startsWith("lost")) {
+      await last.opened;
+      return passed(jobId);
+    }
+    return new Promise((_, reject) => {
+      signal!.addEventListener("abort", () => {
+        aborted.push(jobId);
+        reject(new Error("aborted"));
+      });
+    });
+  });
+  const lost = new AbortController();
+  const names = Array.from({ length: 10 }, (_, index) => `lost-${index}`);
+  let settled = false;
+  const request = shardOf(planned(...names), { window: 2 });
+  const settle = (): void => void (settled = true);
+  void shards.execute(runId, request, lost.signal).then(settle, settle);
+  const rest = planned("a", "b", "c");
+  const companion = shards.execute(runId, shardOf(rest, { window: 1 }));
+  await until(() => executed.length === 3);
+  lost.abort();
+  await sleep(20);
+  expect(aborted.toSorted()).toEqual(executed.filter((id) => id.startsWith("lost")).toSorted());
+  // One place is left to the shard that stays, which is its own.
+  expect(executed.filter((id) => !id.startsWith("lost"))).toEqual(["a"]);
+  const before = executed.length;
+  last.open();
+  expect((await companion).counts).toMatchObject({ total: 3, completed: 3 });
+  expect(settled).toBe(false);
+  const { entries } = await journalsOn(world).read(runId);
+  expect(entries.filter(({ jobId }) => jobId?.startsWith("lost")).every(isStart)).toBe(true);
+  // When it comes back, it is executed anew.
+  void shards.execute(runId, request);
+  await until(() => executed.length === before + 2 + 2);
+});
+
+function isStart({ type }: { type: string }): boolean {
+  return type === "job.started";
+}

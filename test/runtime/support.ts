@@ -1,7 +1,7 @@
 import type { AsyncLocalStorage } from "node:async_hooks";
 import { createRunService } from "../../src/runtime/run-service.ts";
 import { createRunViews, packInput } from "../../src/runtime/run-views.ts";
-import { embeddedStarts } from "../../src/runtime/starts.ts";
+import { claimingStarts } from "../../src/runtime/starts.ts";
 import type { RunAbout, RunService } from "../../src/types/engine.ts";
 import { createJournals, type Journals } from "../../src/runtime/journal.ts";
 import { createRunFold, type RunFold } from "../../src/core/run-state.ts";
@@ -83,7 +83,7 @@ export async function submit(
   options: { about?: RunAbout; workflowId?: string } = {},
 ): Promise<string> {
   const { about, workflowId = runWorkflow.workflowId } = options;
-  const outcome = await embeddedStarts(world).start({
+  const outcome = await claimingStarts(world).start({
     workflowId,
     args: [await packInput({ jobs, mode: "remote" })],
     ...(about && { about }),
@@ -110,7 +110,7 @@ export function serviceOn(
   journals: Journals = journalsOn(world),
 ): { service: RunService } {
   const asWorld = (): World => world as unknown as World;
-  const starts = embeddedStarts(world);
+  const starts = claimingStarts(world);
   const service = createRunService({
     world: asWorld,
     engine: { start: starts.start },

@@ -28,6 +28,8 @@ export interface StepParts {
   jobEvents: OpenJobEvents;
   /** Calls back once when the run has ended, until the returned function is called. */
   onRunEnd: (runId: string, callback: () => void) => () => void;
+  /** Aborts when another process executes the step that the caller executes; nothing where none can. */
+  lost?: () => AbortSignal | undefined;
 }
 
 /** Makes the steps work in this process: for the engine by their ids, and for direct calls. */
@@ -84,7 +86,7 @@ function createSteps(parts: StepParts): StepImplementations {
       const { runId, stepName, execution } = caller();
       const durable = stepName === stepId("executeShard");
       const value = durable
-        ? await shards.execute(runId, request)
+        ? await shards.execute(runId, request, parts.lost?.())
         : await looseShards.execute(runId, execution ? ofStep(execution, request) : request);
       return { ok: true, value };
     },

@@ -1,8 +1,8 @@
 import { differencesOf } from "./differences.ts";
+import { createPostgres } from "./postgres.ts";
 import { describeWorld } from "./suite.ts";
-import { createPostgres } from "./worlds.ts";
 
-describeWorld("@workflow/world-postgres", {
+describeWorld("our World on Postgres", {
   create: createPostgres,
   differences: differencesOf("postgres"),
 });

@@ -154,12 +154,6 @@ export const raceRules: Rule[] = [
       );
       expect(new Set(owners)).toEqual(new Set([owner]));
     },
-    {
-      "racing-tokens": async ({ world }) => {
-        const { types } = await racingTokens(world);
-        expect(types.filter((type) => type === "hook_created").length).toBeGreaterThan(1);
-      },
-    },
   ),
   rule("racing disposals of one hook: one wins", async ({ world }) => {
     const runId = await runningRun(world);

@@ -5,23 +5,11 @@ import { sleep, until } from "./support.ts";
 
 /** Deliveries again, and later: after a failure, on demand, after a delay. */
 export const redeliveryRules: Rule[] = [
-  rule(
-    "a message that fails and fails is delivered again and again",
-    async (subject) => {
-      const { seen } = await failing(subject, Infinity);
-      await until(() => seen.length >= 4, 50_000);
-      expect(seen.map(({ attempt }) => attempt).slice(0, 4)).toEqual([1, 2, 3, 4]);
-    },
-    {
-      "three-deliveries": async (subject) => {
-        const { seen } = await failing(subject, Infinity);
-        await until(() => seen.length === 3, 30_000);
-        // The fourth would be due e³ = 20 s after the third.
-        await sleep(22_000);
-        expect(seen.map(({ attempt }) => attempt)).toEqual([1, 2, 3]);
-      },
-    },
-  ),
+  rule("a message that fails and fails is delivered again and again", async (subject) => {
+    const { seen } = await failing(subject, Infinity);
+    await until(() => seen.length >= 4, 50_000);
+    expect(seen.map(({ attempt }) => attempt).slice(0, 4)).toEqual([1, 2, 3, 4]);
+  }),
   rule("a message whose handler fails comes again, as the next attempt", async (subject) => {
     const { seen, queueName } = await failing(subject, 1);
     await until(() => seen.length >= 2);
@@ -57,21 +45,11 @@ export const redeliveryRules: Rule[] = [
     await until(() => seen.length >= 2);
     expect(times[1]! - times[0]!).toBeLessThan(3000);
   }),
-  rule(
-    "a delivery that a handler asked for is the next attempt",
-    async (subject) => {
-      const { seen } = await askingAgain(subject, 0);
-      await until(() => seen.length >= 2);
-      expect(seen.map(({ attempt }) => attempt)).toEqual([1, 2]);
-    },
-    {
-      "attempt-starts-over": async (subject) => {
-        const { seen } = await askingAgain(subject, 0);
-        await until(() => seen.length >= 2);
-        expect(seen.map(({ attempt }) => attempt)).toEqual([1, 1]);
-      },
-    },
-  ),
+  rule("a delivery that a handler asked for is the next attempt", async (subject) => {
+    const { seen } = await askingAgain(subject, 0);
+    await until(() => seen.length >= 2);
+    expect(seen.map(({ attempt }) => attempt)).toEqual([1, 2]);
+  }),
   rule(
     "a delayed message is delivered after its delay",
     async (subject) => {

@@ -1,4 +1,23 @@
-import type { QueueHandler } from "./types.ts";
+/** What the engine does with a message; an answer with `timeoutSeconds` asks for it again after that time. */
+export type MessageHandler = (
+  message: unknown,
+  // The engine has a brand on its ids, which nothing here looks at.
+  meta: any,
+) => Promise<void | { timeoutSeconds: number }>;
+
+/** What a handler is told beside the message. */
+export interface MessageMeta {
+  attempt: number;
+  queueName: string;
+  messageId: string;
+}
+
+/** What a queue's name says. */
+export interface ParsedQueueName {
+  prefix: string;
+  kind: "workflow" | "step";
+  id: string;
+}
 
 /** The form of messages over HTTP, as the engine's local World has it: JSON, with bytes in base64. */
 const headerNames = {
@@ -7,13 +26,38 @@ const headerNames = {
   attempt: "x-vqs-message-attempt",
 } as const;
 
-type Meta = Parameters<QueueHandler>[1];
+/**
+ * Reads a queue's name.
+ * @throws when it has no known prefix
+ */
+export function parseQueueName(queueName: string): ParsedQueueName {
+  const match = /^(__(?:[a-z][a-z0-9]*_)?wkf_(workflow|step)_)(.+)$/.exec(queueName);
+  if (!match) throw new Error(`Invalid queue name: ${queueName}`);
+  return { prefix: match[1]!, kind: match[2] as "workflow" | "step", id: match[3]! };
+}
+
+/** The run that a message is for; undefined when it is for none. */
+export function runIdOf(payload: unknown): string | undefined {
+  const { runId, workflowRunId } = (payload ?? {}) as Record<string, unknown>;
+  const id = runId ?? workflowRunId;
+  return typeof id === "string" ? id : undefined;
+}
+
+/** A message as text. */
+export function encodeMessage(payload: unknown): string {
+  return JSON.stringify(payload, replaceBytes);
+}
+
+/** A message out of its text; dates stay text, as the engine takes them too. */
+export function decodeMessage(text: string): unknown {
+  return JSON.parse(text, reviveBytes);
+}
 
 /** Hands a message to a `fetch`-like handler, and reads its answer. */
 export async function encodeRequest(
   handler: (request: Request) => Promise<Response>,
   payload: unknown,
-  meta: Meta,
+  meta: MessageMeta,
 ): Promise<void | { timeoutSeconds: number }> {
   const kind = /wkf_workflow_/.test(meta.queueName) ? "flow" : "step";
   const response = await handler(
@@ -25,7 +69,7 @@ export async function encodeRequest(
         [headerNames.messageId]: meta.messageId,
         [headerNames.attempt]: String(meta.attempt),
       },
-      body: JSON.stringify(payload, replaceBytes),
+      body: encodeMessage(payload),
     }),
   );
   const text = await response.text();
@@ -37,7 +81,7 @@ export async function encodeRequest(
 /** Has a handler answer a request that carries a message; a failure is a 500. */
 export async function handleRequest(
   prefix: string,
-  handler: QueueHandler,
+  handler: MessageHandler,
   request: Request,
 ): Promise<Response> {
   const queueName = request.headers.get(headerNames.queueName);
@@ -50,9 +94,9 @@ export async function handleRequest(
   if (!queueName.startsWith(prefix)) {
     return Response.json({ error: "Unhandled queue" }, { status: 400 });
   }
-  const payload: unknown = JSON.parse(await request.text(), reviveBytes);
+  const payload = decodeMessage(await request.text());
   try {
-    const answer = await handler(payload, { attempt, queueName, messageId } as Meta);
+    const answer = await handler(payload, { attempt, queueName, messageId });
     const timeoutSeconds = answer?.timeoutSeconds;
     return Response.json(typeof timeoutSeconds === "number" ? { timeoutSeconds } : { ok: true });
   } catch (error) {
