@@ -1,0 +1,127 @@
+import { EventEmitter } from "node:events";
+import type { JobHelpers, Runner, RunnerOptions, WorkerEvents } from "graphile-worker";
+import { reasonOf } from "../core/errors.ts";
+import { idleSleep } from "../core/sleep.ts";
+import type { ConductorLogger, PostgresPool, WorkerConfig } from "../types/conductor.ts";
+import { missing } from "./database.ts";
+
+/** What graphile-worker delivers: an execution, and which of its turns. */
+export interface Delivery {
+  id: string;
+  turn: number;
+}
+
+/** One queue's worker while it looks for work. */
+export interface QueueRunner {
+  /** Takes nothing any more, also not what is fetched already. */
+  stop(): void;
+}
+
+export interface QueueRunnerOptions {
+  pool: PostgresPool;
+  schema: string;
+  config: Required<WorkerConfig>;
+  /** What is called for each identifier of a task. */
+  tasks: Readonly<Record<string, (delivery: Delivery, job: JobHelpers) => Promise<void>>>;
+  logger: ConductorLogger;
+  /** Told of each id under which it locks what it fetches, before it does. */
+  onPool: (pool: string) => void;
+}
+
+/** Until a worker that has ended by itself is started again. */
+const RESTART_MS = 1000;
+
+/** How long a worker may take until it has looked for work once. */
+const LOOK_MS = 10_000;
+
+/** Lets graphile-worker look for a queue's work; started again where it gives up. Resolves when it looks. */
+export async function runQueue(options: QueueRunnerOptions): Promise<QueueRunner> {
+  const stopping = new AbortController();
+  let runner = await begin(options);
+  void (async () => {
+    for (;;) {
+      const before = process.exitCode;
+      const reason = await runner.promise.then(
+        () => "it has ended",
+        (error: unknown) => reasonOf(error),
+      );
+      if (stopping.signal.aborted) return;
+      // Told that another schema of graphile-worker's was migrated, it stops and has the process fail in the end.
+      if (process.exitCode === 57) process.exitCode = before === 57 ? undefined : before;
+      options.logger.warn("The worker of a queue starts again", { reason });
+      let again: Runner | undefined;
+      while (!again) {
+        await idleSleep(RESTART_MS, stopping.signal);
+        if (stopping.signal.aborted) return;
+        again = await begin(options).catch(() => undefined);
+      }
+      runner = again;
+      if (stopping.signal.aborted) end(runner);
+    }
+  })();
+  return {
+    stop() {
+      stopping.abort();
+      end(runner);
+    },
+  };
+}
+
+function end(runner: Runner): void {
+  // One that has ended by itself refuses to be stopped.
+  runner.stop().catch(() => undefined);
+}
+
+async function begin(options: QueueRunnerOptions): Promise<Runner> {
+  const events: WorkerEvents = new EventEmitter();
+  events.on("pool:create", ({ workerPool }) => options.onPool(workerPool.id));
+  const looked = new Promise<void>((resolve) => {
+    events.once("localQueue:getJobs:complete", () => resolve());
+    events.once("worker:getJob:empty", () => resolve());
+    events.once("job:start", () => resolve());
+  });
+  const runner = await start(options, events);
+  const over = new AbortController();
+  await Promise.race([looked, runner.promise, idleSleep(LOOK_MS, over.signal)]);
+  over.abort();
+  return runner;
+}
+
+async function start(options: QueueRunnerOptions, events: WorkerEvents): Promise<Runner> {
+  const { run, Logger } = await importGraphile();
+  const { concurrency, pollIntervalMs, flushIntervalMs, fetchBatchSize } = options.config;
+  const settings: RunnerOptions = {
+    pgPool: options.pool as never,
+    schema: options.schema,
+    taskList: options.tasks as never,
+    parsedCronItems: [],
+    noHandleSignals: true,
+    events,
+    logger: new Logger(() => (level, message) => {
+      if (level === "error") options.logger.warn(`graphile-worker: ${message}`);
+    }),
+    preset: {
+      worker: {
+        concurrentJobs: concurrency,
+        pollInterval: pollIntervalMs,
+        completeJobBatchDelay: flushIntervalMs,
+        failJobBatchDelay: flushIntervalMs,
+        // With batches of one, each slot fetches for itself. What is fetched and finds no slot goes back soon, for
+        // other processes.
+        ...(fetchBatchSize > 1 && {
+          localQueue: { size: fetchBatchSize, ttl: Math.max(pollIntervalMs, 100) },
+        }),
+      },
+    },
+  };
+  return run(settings);
+}
+
+/** The package `graphile-worker`, which is there only where it is installed. */
+export async function importGraphile(): Promise<typeof import("graphile-worker")> {
+  try {
+    return await import("graphile-worker");
+  } catch (error) {
+    throw missing("graphile-worker", "Conductor", error);
+  }
+}

@@ -1,0 +1,27 @@
+export { Conductor } from "./conductor.ts";
+export { Orchestrator } from "./orchestrator.ts";
+export type {
+  ConductorLogger,
+  ConductorOptions,
+  CronEvent,
+  CronTrigger,
+  Execution,
+  ExecutionStatus,
+  InvocableTrigger,
+  InvokeEvent,
+  InvokeOptions,
+  OrchestratorInfo,
+  OrchestratorCreateOptions,
+  PostgresClient,
+  PostgresPool,
+  QueueWorker,
+  Task,
+  TaskContext,
+  TaskDefinition,
+  TaskHandler,
+  TaskOptions,
+  TaskReference,
+  TaskTrigger,
+  WaitOptions,
+  WorkerConfig,
+} from "../types/conductor.ts";

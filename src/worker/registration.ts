@@ -1,0 +1,137 @@
+import type { ConductorDatabase, Query } from "./database.ts";
+import { JOBS, TABLES } from "./schema.ts";
+import { lockTask, store, unpark } from "./turns.ts";
+
+/** A process as the others know it. */
+export interface Registration {
+  id: string;
+  host: string;
+  pid: number;
+}
+
+/** So many processes may die with an execution until it is held to be the reason. */
+const MAX_LOSSES = 5;
+
+/** How long ended executions can be read, in days. */
+const KEPT_DAYS = 7;
+
+/** So many are removed at once. */
+const REMOVED = 1000;
+
+/** Says that a process lives; false where the others did not know it, or had given it up. */
+export async function beat(
+  database: ConductorDatabase,
+  { id, host, pid }: Registration,
+  pools: readonly string[],
+): Promise<boolean> {
+  const [row] = await database.query<{ known: boolean }>(
+    `insert into ${TABLES}.orchestrators as o (id, host, pid, pools) values ($1, $2, $3, $4)
+    on conflict (id) do update set beat_at = now(), pools = excluded.pools
+    returning xmax <> 0 as known`,
+    [id, host, pid, pools],
+  );
+  return row?.known === true;
+}
+
+/** What a process runs, as the others see it. */
+export async function runningOf(
+  database: ConductorDatabase,
+  worker: string,
+): Promise<{ id: string; turn: number; canceling: boolean }[]> {
+  return database.query(
+    `select id, turn, canceling from ${TABLES}.executions where worker = $1 and status = 'running'`,
+    [worker],
+  );
+}
+
+/** Queues what processes had that have not said for so long that they live; answers with their ids. */
+export async function takeOver(
+  database: ConductorDatabase,
+  worker: string,
+  silentMs: number,
+): Promise<string[]> {
+  return database.transaction(async (query) => {
+    // Who is just claiming something holds its row, and is looked at the next time.
+    const dead = await query<{ id: string; pools: string[] }>(
+      `select id, pools from ${TABLES}.orchestrators
+      where id <> $1 and beat_at < now() - $2 * interval '1 millisecond'
+      for update skip locked`,
+      [worker, silentMs],
+    );
+    for (const { id, pools } of dead) await leave(query, id, pools);
+    return dead.map(({ id }) => id);
+  });
+}
+
+/** Queues turns that a process has claimed and knows nothing of, as after an answer that was lost. */
+export async function giveBack(
+  database: ConductorDatabase,
+  worker: string,
+  ids: readonly string[],
+): Promise<void> {
+  await database.transaction((query) => requeue(query, worker, ids));
+}
+
+/** Removes a process that has ended, and lets go of all it has locked. */
+export async function deregister(
+  database: ConductorDatabase,
+  worker: string,
+  pools: readonly string[],
+  done: readonly string[],
+): Promise<void> {
+  await database.transaction(async (query) => {
+    await leave(query, worker, pools);
+    // Deliveries that are done and were gathered to be removed.
+    await query(`select ${JOBS}.complete_jobs($1::bigint[])`, [done]);
+  });
+}
+
+async function leave(query: Query, worker: string, pools: readonly string[]): Promise<void> {
+  await requeue(query, worker);
+  await query(`select ${JOBS}.force_unlock_workers($1)`, [pools]);
+  await query(`delete from ${TABLES}.orchestrators where id = $1`, [worker]);
+}
+
+async function requeue(query: Query, worker: string, ids?: readonly string[]): Promise<void> {
+  const rows = await query<{ id: string; losses: number; canceling: boolean }>(
+    `update ${TABLES}.executions set losses = losses + 1
+    where worker = $1 and status = 'running' and ($2::uuid[] is null or id = any($2))
+    returning id, losses, canceling`,
+    [worker, ids ?? null],
+  );
+  for (const { id, losses, canceling } of rows) {
+    if (canceling) await store(query, id, { status: "canceled" });
+    else if (losses < MAX_LOSSES) await store(query, id, { status: "released" });
+    else {
+      const error = `Given up after the process that ran it was lost ${losses} times`;
+      await store(query, id, { status: "failed", error });
+    }
+  }
+}
+
+/** Finds executions that wait below their task's limit though there is room, or no limit any more. */
+export async function unparkAll(
+  database: ConductorDatabase,
+  tasks: readonly { queue: string; name: string; concurrency?: number }[],
+): Promise<void> {
+  const parked = await database.query<{ queue: string; task: string }>(
+    `select distinct queue, task from ${TABLES}.executions where parked`,
+  );
+  for (const { queue, name, concurrency } of tasks) {
+    if (!parked.some((one) => one.queue === queue && one.task === name)) continue;
+    await database.transaction(async (query) => {
+      await lockTask(query, `${queue}/${name}`);
+      await unpark(query, queue, name, concurrency ?? REMOVED);
+    });
+  }
+}
+
+/** Removes executions that have ended long ago. */
+export async function removeOld(database: ConductorDatabase): Promise<void> {
+  await database.query(
+    `delete from ${TABLES}.executions where id in (
+      select id from ${TABLES}.executions where ended_at < now() - $1 * interval '1 day' limit $2
+    )`,
+    [KEPT_DAYS, REMOVED],
+  );
+}
