@@ -36,7 +36,10 @@ export type TurnEnd =
 
 /** Turns of executions as one process, whose id is `worker`, claims and ends them. */
 export interface Turns {
-  /** Claims a delivery; undefined where it is nobody's any more, or waits for the task's limit. */
+  /**
+   * Claims a delivery; undefined where it is nobody's any more, or waits for the task's limit. Of a task with one,
+   * what is claimed may be another execution.
+   */
   claim(
     delivery: Delivery,
     limit: { key: string; concurrency?: number },
@@ -63,16 +66,11 @@ export function createTurns(database: ConductorDatabase, worker: string): Turns 
   const key = ({ id, turn }: Claim): [string, number, string] => [id, turn, worker];
   return {
     async claim({ id, turn }, { key, concurrency }) {
-      if (concurrency === undefined) return claimOne(database.query, id, turn, worker);
+      if (concurrency === undefined) return claimOne(database.query, { id, turn }, worker);
       return database.transaction(async (query) => {
         await lockTask(query, key);
-        const claim = await claimOne(query, id, turn, worker, concurrency);
-        if (claim) return claim;
-        await query(
-          `update ${TABLES}.executions set parked = true where id = $1 and turn = $2 and status = 'queued'`,
-          [id, turn],
-        );
-        return undefined;
+        const next = await nextBelow(query, { id, turn }, concurrency);
+        return next && claimOne(query, next, worker, concurrency);
       });
     },
     steps: ({ id }) =>
@@ -129,32 +127,51 @@ export function createTurns(database: ConductorDatabase, worker: string): Turns 
   };
 }
 
+/**
+ * Which execution of a task with a limit runs where this one was delivered: the first of those that wait, if there
+ * is room for any.
+ */
+async function nextBelow(
+  query: Query,
+  { id, turn }: Delivery,
+  concurrency: number,
+): Promise<Delivery | undefined> {
+  const [delivered] = await query<{ queue: string; task: string }>(
+    `update ${TABLES}.executions set parked = true where id = $1 and turn = $2 and status = 'queued'
+    returning queue, task`,
+    [id, turn],
+  );
+  if (!delivered) return undefined;
+  const [next] = await query<Delivery>(
+    `select id, turn from ${TABLES}.executions
+    where queue = $1 and task = $2 and status = 'queued' and parked
+      and (select count(*) from ${TABLES}.executions
+        where queue = $1 and task = $2 and status = 'running') < $3
+    order by priority desc, run_at, created_at limit 1 for update`,
+    [delivered.queue, delivered.task, concurrency],
+  );
+  return next;
+}
+
 async function claimOne(
   query: Query,
-  id: string,
-  turn: number,
+  { id, turn }: Delivery,
   worker: string,
   concurrency?: number,
 ): Promise<Claim | undefined> {
-  const values = [id, turn, worker, ...(concurrency === undefined ? [] : [concurrency])];
-  const room =
-    concurrency === undefined
-      ? ""
-      : `and (select count(*) from ${TABLES}.executions o
-          where o.queue = x.queue and o.task = x.task and o.status = 'running') < $4`;
   // The registration is locked, so that whoever holds this process for dead sees the claim.
   const [row] = await query<Claim & { known: boolean }>(
     `with me as (select id from ${TABLES}.orchestrators where id = $3 for key share), e as (
       update ${TABLES}.executions x
       set status = 'running', worker = me.id, attempts = attempts + 1, parked = false,
-        concurrency = ${concurrency === undefined ? "null" : "$4"}, started_at = coalesce(started_at, now())
-      from me where x.id = $1 and x.turn = $2 and x.status = 'queued' ${room}
+        concurrency = $4, started_at = coalesce(started_at, now())
+      from me where x.id = $1 and x.turn = $2 and x.status = 'queued'
       returning x.*
     )
     select exists (select from me) as known, e.id, e.turn, e.queue, e.task, e.event, e.tick, e.payload,
       e.attempts, e.max_attempts
     from (select) as one left join e on true`,
-    values,
+    [id, turn, worker, concurrency ?? null],
   );
   if (!row?.known) throw new Unregistered("this process is not registered");
   return row.id ? row : undefined;

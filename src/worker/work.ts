@@ -174,7 +174,7 @@ async function execute(
 ): Promise<void> {
   // What comes now is let go of with all the rest, and then done by another process.
   if (isOver()) return over;
-  const key = `${delivery.id}/${delivery.turn}`;
+  let key = keyOf(delivery);
   if (!active.reserve(key)) return;
   const taskKey = `${task.queue}/${task.name}`;
   const limit = {
@@ -184,6 +184,11 @@ async function execute(
   try {
     const claim = await turns.claim(delivery, limit);
     if (!claim) return;
+    if (keyOf(claim) !== key) {
+      active.reserve(keyOf(claim));
+      active.delete(key);
+      key = keyOf(claim);
+    }
     const stored = claim.turn > 1 ? await turns.steps(claim) : [];
     const lines = withFields(logger, {
       task: task.name,
@@ -197,7 +202,7 @@ async function execute(
   } catch (error) {
     if (!(error instanceof Unregistered)) {
       logger.error("An execution could not be stored; it is done again", {
-        execution: delivery.id,
+        execution: key,
         reason: reasonOf(error),
       });
     }
@@ -206,6 +211,10 @@ async function execute(
     active.delete(key);
     onDone(job);
   }
+}
+
+function keyOf({ id, turn }: Delivery): string {
+  return `${id}/${turn}`;
 }
 
 /** Ids of a while ago and younger. */

@@ -4,11 +4,11 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { afterAll, beforeAll } from "vitest";
 
-/** Bundles a program of this folder before the tests of a file, in a folder that goes after them. */
-export function bundledChild(source: string): { dir: string; child: string } {
+/** Bundles a program of this folder, or of any at a URL, before the tests of a file, in a folder that goes after them. */
+export function bundledChild(source: string | URL): { dir: string; child: string } {
   const root = fileURLToPath(new URL("../../", import.meta.url));
   // Below the repository, where the bundle finds its packages.
-  const dir = join(root, ".tmp", `${basename(source, ".ts")}-${process.pid}`);
+  const dir = join(root, ".tmp", `${basename(String(source), ".ts")}-${process.pid}`);
   const child = join(dir, "child.mjs");
   beforeAll(async () => {
     await mkdir(dir, { recursive: true });

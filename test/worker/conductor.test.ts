@@ -1,0 +1,348 @@
+import { randomUUID } from "node:crypto";
+import pg from "pg";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { z } from "zod";
+import { Conductor, Orchestrator } from "../../src/worker/index.ts";
+import { startEmptyPostgres, type TestPostgres } from "../_support/postgres.ts";
+import { benches, gate } from "./support.ts";
+
+let postgres: TestPostgres;
+beforeAll(async () => {
+  postgres = await startEmptyPostgres();
+});
+afterAll(() => postgres?.stop());
+
+const bench = benches(() => postgres);
+const nowhere = Conductor.create({ connectionString: "postgres://127.0.0.1:1/none" });
+const invocable = { invocable: true } as const;
+const nothing = (): void => undefined;
+const task = nowhere.createTask({ name: "a" }, invocable, nothing);
+const mail = nowhere.createTask({ name: "send", queue: "mail" }, invocable, nothing);
+const worker = (): ReturnType<Conductor["createWorker"]> =>
+  nowhere.createWorker({ queue: "mail", tasks: [mail] });
+
+test("without a connection", () => {
+  expect(() => Conductor.create({})).toThrow(
+    expect.objectContaining({
+      code: "CONFIG_INVALID",
+      message: "Conductor requires either a connectionString or a pool instance",
+    }),
+  );
+});
+
+test.each([
+  [
+    "two connections",
+    () => Conductor.create({ connectionString: "postgres://a", pool: new pg.Pool() }),
+    "not both",
+  ],
+  ["no pool", () => Conductor.create({ pool: {} as never }), "must be a Pool of the package pg"],
+  ["no name", () => nowhere.createTask({} as never, invocable, nothing), "The task's name must be"],
+  [
+    "a queue with a slash",
+    () => nowhere.createTask({ name: "a", queue: "b/c" }, invocable, nothing),
+    'Task "a": queue must be up to 100 letters, digits or any of _ . : @ - (got "b/c")',
+  ],
+  [
+    "no attempts",
+    () => nowhere.createTask({ name: "a", maxAttempts: 0 }, invocable, nothing),
+    'Task "a": maxAttempts must be a whole number from 1 to 1000 (got 0)',
+  ],
+  [
+    "half a place",
+    () => nowhere.createTask({ name: "a", concurrency: 0.5 }, invocable, nothing),
+    'Task "a": concurrency must be',
+  ],
+  [
+    "no handler",
+    () => nowhere.createTask({ name: "a" }, invocable, undefined as never),
+    'Task "a": its handler must be a function',
+  ],
+  [
+    "a trigger of neither kind",
+    () => nowhere.createTask({ name: "a" }, { invocable: false } as never, nothing),
+    'Task "a": a trigger must be { invocable: true } or { cron, name }',
+  ],
+  ["no triggers", () => nowhere.createTask({ name: "a" }, [], nothing), "it has no trigger"],
+  [
+    "no such hour",
+    () => nowhere.createTask({ name: "a" }, { cron: "0 25 * * *", name: "late" }, nothing),
+    'Task "a": the cron of the trigger "late" has a hour that is not from 0 to 23 (got "25")',
+  ],
+  [
+    "two triggers of one name",
+    () =>
+      nowhere.createTask(
+        { name: "a" },
+        [
+          { cron: "0 1 * * *", name: "x" },
+          { cron: "0 2 * * *", name: "x" },
+        ],
+        nothing,
+      ),
+    'it has two triggers named "x"',
+  ],
+  [
+    "a task of another queue",
+    () => nowhere.createWorker({ queue: "pages", tasks: [mail] }),
+    'is the task "send" of the queue "mail", not of "pages"',
+  ],
+  [
+    "a figure of a worker",
+    () => nowhere.createWorker({ queue: "mail", tasks: [mail], config: { fetchBatchSize: 0 } }),
+    'Worker of the queue "mail": config.fetchBatchSize must be a whole number from 1 to 1000 (got 0)',
+  ],
+  [
+    "a figure of the default worker",
+    () =>
+      Orchestrator.create({
+        conductor: nowhere,
+        tasks: [task],
+        defaultWorker: { pollIntervalMs: 1 },
+      }),
+    "defaultWorker.pollIntervalMs must be a whole number from 10 to 3600000 (got 1)",
+  ],
+  [
+    "a figure that there is not",
+    () =>
+      Orchestrator.create({
+        conductor: nowhere,
+        tasks: [task],
+        defaultWorker: { threads: 1 } as never,
+      }),
+    "defaultWorker.threads is not a setting",
+  ],
+  [
+    "two workers of one queue",
+    () => Orchestrator.create({ conductor: nowhere, workers: [worker(), worker()] }),
+    'There are two workers of the queue "mail"',
+  ],
+  [
+    "two workers of the queue default",
+    () =>
+      Orchestrator.create({
+        conductor: nowhere,
+        tasks: [task],
+        workers: [nowhere.createWorker({ queue: "default", tasks: [task] })],
+      }),
+    'There are two workers of the queue "default"',
+  ],
+  [
+    "two tasks of one name",
+    () => Orchestrator.create({ conductor: nowhere, tasks: [task, task] }),
+    'tasks has two tasks named "a"',
+  ],
+  [
+    "a task of another queue by default",
+    () => Orchestrator.create({ conductor: nowhere, tasks: [mail] }),
+    'conductor.createWorker({ queue: "mail", tasks })',
+  ],
+  [
+    "nothing to do",
+    () => Orchestrator.create({ conductor: nowhere }),
+    "needs tasks, workers or both",
+  ],
+  [
+    "no conductor",
+    () => Orchestrator.create({ conductor: {} as never, tasks: [task] }),
+    "conductor must be a conductor",
+  ],
+])("refused: %s", (_, create, message) => {
+  expect(create).toThrow(
+    expect.objectContaining({ code: "CONFIG_INVALID", message: expect.stringContaining(message) }),
+  );
+});
+
+test.each([
+  ["a cron task", "not invocable", {}],
+  ["a priority", "priority must be a whole number from -32767 to 32767", { priority: 40_000 }],
+  ["a time", "runAt must be a valid Date", { runAt: new Date("never") }],
+  ["a key", "dedupeKey must be a text of 1 to 500 characters", { dedupeKey: "" }],
+])("refused at invoke: %s", async (what, message, options) => {
+  const cron = nowhere.createTask({ name: "tick" }, { cron: "* * * * *", name: "t" }, nothing);
+  const invoked = what === "a cron task" ? cron : task;
+  const expected = what === "a cron task" ? "has no trigger { invocable: true }" : message;
+  await expect(nowhere.invoke(invoked as never, {}, options)).rejects.toThrow(expected);
+});
+
+test("a payload that is not JSON", async () => {
+  await expect(nowhere.invoke(task, { at: new Date() })).rejects.toMatchObject({
+    code: "NOT_JSON",
+    message: 'The payload of the task "a" must be JSON: at is a Date',
+  });
+});
+
+test("what a payload must be, and which tasks there are, as declared", async () => {
+  const { conductor } = await bench({
+    tasks: [{ name: "greet", payload: z.object({ name: z.string().trim() }) }, { name: "other" }],
+  });
+  const greet = conductor.createTask({ name: "greet" }, invocable, nothing);
+  const id = await conductor.invoke(greet, { name: " Ada " });
+  expect(await conductor.execution(id)).toMatchObject({ payload: { name: "Ada" } });
+  await expect(conductor.invoke({ name: "greet" }, { name: 1 })).rejects.toMatchObject({
+    code: "INPUT_VALIDATION_FAILED",
+    message: expect.stringContaining('The payload of the task "greet" is invalid: name: '),
+    data: { issues: [{ path: "name" }] },
+  });
+  const message =
+    'There is no task "grete" of the queue "default" among the declared: default/greet, default/other';
+  expect(() => conductor.createTask({ name: "grete" }, invocable, nothing)).toThrow(message);
+  await expect(conductor.invoke({ name: "grete" })).rejects.toThrow(message);
+});
+
+test("an execution is queued, read, and read once it has ended", async () => {
+  const { conductor, task, orchestrator } = await bench();
+  const add = task<{ n: number }>("add", ({ n }, ctx) => ({ sum: n + 1, attempt: ctx.attempt }));
+  const id = await conductor.invoke(add, { n: 1 }, { priority: 3 });
+  expect(await conductor.execution(id)).toEqual({
+    id: expect.stringMatching(/^[\da-f-]{36}$/),
+    task: "add",
+    queue: "default",
+    status: "queued",
+    attempts: 0,
+    maxAttempts: 3,
+    priority: 3,
+    payload: { n: 1 },
+    runAt: expect.any(String),
+    createdAt: expect.any(String),
+  });
+  const ended = conductor.ended(id);
+  await orchestrator({ tasks: [add] }).start();
+  expect(await ended).toMatchObject({
+    status: "completed",
+    attempts: 1,
+    result: { sum: 2, attempt: 1 },
+    startedAt: expect.any(String),
+    endedAt: expect.any(String),
+  });
+});
+
+test("an execution that there is not", async () => {
+  const { conductor } = await bench();
+  for (const id of [randomUUID(), "nothing"]) {
+    expect(await conductor.execution(id)).toBeUndefined();
+    expect(await conductor.cancel(id)).toBe(false);
+    await expect(conductor.ended(id)).rejects.toMatchObject({ code: "UNKNOWN_EXECUTION" });
+  }
+});
+
+test("waiting for an end is given up with the signal's reason", async () => {
+  const { conductor, task } = await bench();
+  const id = await conductor.invoke(task("never", nothing));
+  const reason = new Error("no more");
+  await expect(conductor.ended(id, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+  const abort = new AbortController();
+  const waiting = conductor.ended(id, { signal: abort.signal });
+  abort.abort(reason);
+  await expect(waiting).rejects.toBe(reason);
+});
+
+test("the higher priority first, then who came first; what is due later does not run", async () => {
+  const { conductor, task, orchestrator } = await bench();
+  const ran: unknown[] = [];
+  const note = task("note", (payload) => void ran.push(payload));
+  await conductor.invoke(note, "a");
+  await conductor.invoke(note, "low", { priority: -5 });
+  await conductor.invoke(note, "b");
+  await conductor.invoke(note, "high", { priority: 32_767 });
+  await conductor.invoke(note, "later", { priority: 9, runAt: new Date(Date.now() + 60_000) });
+  await conductor.invoke(note, "past", { priority: 1, runAt: new Date(0) });
+  await orchestrator({ tasks: [note], defaultWorker: { concurrency: 1 } }).drain();
+  expect(ran).toEqual(["high", "past", "a", "b", "low"]);
+});
+
+test("a key that is queued or running is the same execution", async () => {
+  const { conductor, task, orchestrator } = await bench();
+  const held = gate();
+  const running = gate();
+  const once = task("once", () => {
+    running.open();
+    return held.opened;
+  });
+  const other = task("other", nothing);
+  const keyed = { dedupeKey: "k" };
+  const ids = await Promise.all(Array.from({ length: 20 }, () => conductor.invoke(once, 1, keyed)));
+  expect(new Set(ids).size).toBe(1);
+  expect(await conductor.invoke(once, 1, { dedupeKey: "l" })).not.toBe(ids[0]);
+  expect(await conductor.invoke(other, 1, keyed)).not.toBe(ids[0]);
+  await orchestrator({ tasks: [once, other] }).start();
+  await running.opened;
+  expect(await conductor.invoke(once, 2, keyed)).toBe(ids[0]);
+  held.open();
+  expect(await conductor.ended(ids[0]!)).toMatchObject({ status: "completed", payload: 1 });
+  expect(await conductor.invoke(once, 3, keyed)).not.toBe(ids[0]);
+});
+
+test("a queued execution that was cancelled never runs", async () => {
+  const { conductor, task, orchestrator } = await bench();
+  const ran: unknown[] = [];
+  const note = task("note", (payload) => void ran.push(payload));
+  const id = await conductor.invoke(note, "cancelled");
+  await conductor.invoke(note, "other");
+  expect(await conductor.cancel(id)).toBe(true);
+  expect(await conductor.cancel(id)).toBe(false);
+  await orchestrator({ tasks: [note] }).drain();
+  expect(ran).toEqual(["other"]);
+  expect(await conductor.execution(id)).toMatchObject({ status: "canceled", attempts: 0 });
+});
+
+test("a pool of the caller's is used, left open, and left without listeners", async () => {
+  const url = await postgres.createDatabase("pooled");
+  const pool = new pg.Pool({ connectionString: url, max: 4 });
+  pool.on("error", nothing);
+  const events = ["error", "connect", "acquire", "release"];
+  const before = events.map((event) => pool.listenerCount(event));
+  try {
+    const { conductor, task, orchestrator } = await bench({ pool });
+    const note = task("note", () => "done");
+    const id = await conductor.invoke(note);
+    await orchestrator({ tasks: [note] }).drain();
+    expect(await conductor.execution(id)).toMatchObject({ status: "completed", result: "done" });
+    await conductor.close();
+    expect(events.map((event) => pool.listenerCount(event))).toEqual(before);
+    expect((await pool.query("select 1 as one")).rows).toEqual([{ one: 1 }]);
+    await expect(conductor.invoke(note)).rejects.toMatchObject({ code: "INVALID_STATE" });
+  } finally {
+    await pool.end();
+  }
+});
+
+test("a pool that is too small is refused, before it locks itself up", async () => {
+  const pool = new pg.Pool({ connectionString: postgres.url, max: 2 });
+  try {
+    const { task, orchestrator } = await bench({ pool });
+    const started = orchestrator({ tasks: [task("a", nothing)] }).start();
+    await expect(started).rejects.toThrow("must have room for 3 connections or more");
+  } finally {
+    await pool.end();
+  }
+});
+
+test("many processes make the schema at once; a graphile-worker of the app's own is left alone", async () => {
+  const url = await postgres.createDatabase("schema");
+  const { run } = await import("graphile-worker");
+  const pool = new pg.Pool({ connectionString: url });
+  pool.on("error", nothing);
+  pool.on("connect", (client) => client.on("error", nothing));
+  const theirs = await run({
+    pgPool: pool,
+    taskList: { none: nothing },
+    parsedCronItems: [],
+    noHandleSignals: true,
+  });
+  let stopped = false;
+  void theirs.promise.then(() => (stopped = true));
+  const conductors = Array.from({ length: 6 }, () => Conductor.create({ connectionString: url }));
+  try {
+    const ids = await Promise.all(conductors.map((one) => one.invoke({ name: "a" })));
+    expect(new Set(ids).size).toBe(6);
+    // It hears of what was told by now.
+    await pool.query("select pg_sleep(0.2)");
+    expect(stopped).toBe(false);
+    expect(process.exitCode).toBeUndefined();
+  } finally {
+    await theirs.stop();
+    await pool.end();
+    await Promise.all(conductors.map((one) => one.close()));
+  }
+});
