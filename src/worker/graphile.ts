@@ -1,6 +1,5 @@
 import { EventEmitter } from "node:events";
-import type { JobHelpers, Runner, RunnerOptions, WorkerEvents } from "graphile-worker";
-import { reasonOf } from "../core/errors.ts";
+import type { JobHelpers, WorkerEvents } from "graphile-worker";
 import { idleSleep } from "../core/sleep.ts";
 import type { ConductorLogger, PostgresPool, WorkerConfig } from "../types/conductor.ts";
 import { missing } from "./database.ts";
@@ -37,42 +36,42 @@ const LOOK_MS = 10_000;
 /** Lets graphile-worker look for a queue's work; started again where it gives up. Resolves when it looks. */
 export async function runQueue(options: QueueRunnerOptions): Promise<QueueRunner> {
   const stopping = new AbortController();
-  let runner = await begin(options);
+  let looking = await begin(options);
   void (async () => {
     for (;;) {
       const before = process.exitCode;
-      const reason = await runner.promise.then(
-        () => "it has ended",
-        (error: unknown) => reasonOf(error),
-      );
+      await looking.gone;
       if (stopping.signal.aborted) return;
-      // Told that another schema of graphile-worker's was migrated, it stops and has the process fail in the end.
-      if (process.exitCode === 57) process.exitCode = before === 57 ? undefined : before;
-      options.logger.warn("The worker of a queue starts again", { reason });
-      let again: Runner | undefined;
+      // Told that another schema of graphile-worker's was migrated, it gives up and has the process fail in the end.
+      if (process.exitCode === 57) process.exitCode = before;
+      options.logger.warn("A queue is looked at by a new worker: the one before has given up");
+      let again: Looking | undefined;
       while (!again) {
         await idleSleep(RESTART_MS, stopping.signal);
         if (stopping.signal.aborted) return;
         again = await begin(options).catch(() => undefined);
       }
-      runner = again;
-      if (stopping.signal.aborted) end(runner);
+      looking = again;
+      if (stopping.signal.aborted) looking.end();
     }
   })();
   return {
     stop() {
       stopping.abort();
-      end(runner);
+      looking.end();
     },
   };
 }
 
-function end(runner: Runner): void {
-  // One that has ended by itself refuses to be stopped.
-  runner.stop().catch(() => undefined);
+interface Looking {
+  /** Resolves when it takes nothing any more, though what it has may go on for long. */
+  gone: Promise<void>;
+  end(): void;
 }
 
-async function begin(options: QueueRunnerOptions): Promise<Runner> {
+async function begin(options: QueueRunnerOptions): Promise<Looking> {
+  const { Logger, runTaskList } = await importGraphile();
+  const { concurrency, pollIntervalMs, flushIntervalMs, fetchBatchSize } = options.config;
   const events: WorkerEvents = new EventEmitter();
   events.on("pool:create", ({ workerPool }) => options.onPool(workerPool.id));
   const looked = new Promise<void>((resolve) => {
@@ -80,41 +79,48 @@ async function begin(options: QueueRunnerOptions): Promise<Runner> {
     events.once("worker:getJob:empty", () => resolve());
     events.once("job:start", () => resolve());
   });
-  const runner = await start(options, events);
-  const over = new AbortController();
-  await Promise.race([looked, runner.promise, idleSleep(LOOK_MS, over.signal)]);
-  over.abort();
-  return runner;
-}
-
-async function start(options: QueueRunnerOptions, events: WorkerEvents): Promise<Runner> {
-  const { run, Logger } = await importGraphile();
-  const { concurrency, pollIntervalMs, flushIntervalMs, fetchBatchSize } = options.config;
-  const settings: RunnerOptions = {
-    pgPool: options.pool as never,
-    schema: options.schema,
-    taskList: options.tasks as never,
-    parsedCronItems: [],
-    noHandleSignals: true,
-    events,
-    logger: new Logger(() => (level, message) => {
-      if (level === "error") options.logger.warn(`graphile-worker: ${message}`);
+  let isGone = false;
+  const gone = new Promise<void>((resolve) =>
+    events.once("pool:gracefulShutdown", () => {
+      isGone = true;
+      resolve();
     }),
-    preset: {
-      worker: {
-        concurrentJobs: concurrency,
-        pollInterval: pollIntervalMs,
-        completeJobBatchDelay: flushIntervalMs,
-        failJobBatchDelay: flushIntervalMs,
-        // With batches of one, each slot fetches for itself. What is fetched and finds no slot goes back soon, for
-        // other processes.
-        ...(fetchBatchSize > 1 && {
-          localQueue: { size: fetchBatchSize, ttl: Math.max(pollIntervalMs, 100) },
-        }),
+  );
+  const worker = runTaskList(
+    {
+      schema: options.schema,
+      noHandleSignals: true,
+      events,
+      logger: new Logger(() => (level, message) => {
+        if (level === "error") options.logger.warn(`graphile-worker: ${message}`);
+      }),
+      preset: {
+        worker: {
+          concurrentJobs: concurrency,
+          pollInterval: pollIntervalMs,
+          completeJobBatchDelay: flushIntervalMs,
+          failJobBatchDelay: flushIntervalMs,
+          // With batches of one, each slot fetches for itself. What is fetched and finds no slot goes back soon, for
+          // other processes.
+          ...(fetchBatchSize > 1 && {
+            localQueue: { size: fetchBatchSize, ttl: Math.max(pollIntervalMs, 100) },
+          }),
+        },
       },
     },
+    options.tasks as never,
+    options.pool as never,
+  );
+  worker.promise.catch(() => undefined);
+  const over = new AbortController();
+  await Promise.race([looked, gone, idleSleep(LOOK_MS, over.signal)]);
+  over.abort();
+  return {
+    gone,
+    end() {
+      if (!isGone) Promise.resolve(worker.gracefulShutdown()).catch(() => undefined);
+    },
   };
-  return run(settings);
 }
 
 /** The package `graphile-worker`, which is there only where it is installed. */

@@ -6,6 +6,7 @@ import {
   beat,
   giveBack,
   type Registration,
+  redeliver,
   removeOld,
   runningOf,
   takeOver,
@@ -24,6 +25,8 @@ export interface HeartbeatOptions {
   /** Ids under which graphile-worker locks what this process fetches. */
   pools: readonly string[];
   active: ActiveTurns;
+  /** How long graphile-worker may keep what it has fetched. */
+  keptMs: number;
   tasks: readonly { queue: string; name: string; concurrency?: number }[];
   logger: ConductorLogger;
 }
@@ -34,12 +37,17 @@ const BEAT_MS = 2500;
 /** Who has been silent for so long is dead. */
 const SILENT_MS = 10_000;
 
+/** What was fetched so long ago is looked for in every so many rounds. */
+const FETCHED_MS = 30_000;
+const FETCHED_EVERY = 10;
+
 /** Old executions are removed in every so many rounds. */
 const REMOVE_EVERY = 240;
 
 /** Registers a process, and says that it lives until it is stopped. */
 export async function startHeartbeat(options: HeartbeatOptions): Promise<Heartbeat> {
   const { database, registration, pools, logger } = options;
+  const fetchedMs = FETCHED_MS + options.keptMs;
   const stopping = new AbortController();
   await beat(database, registration, pools);
   await unparkAll(database, options.tasks);
@@ -57,6 +65,7 @@ export async function startHeartbeat(options: HeartbeatOptions): Promise<Heartbe
       const dead = await takeOver(database, registration.id, SILENT_MS);
       for (const id of dead) logger.warn("A process is silent; its work is queued again", { id });
     }
+    if (count % FETCHED_EVERY === 0) await redeliver(database, pools, fetchedMs);
     if (count % REMOVE_EVERY === 0) await removeOld(database);
   };
   const loop = (async () => {

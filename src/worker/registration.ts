@@ -1,4 +1,5 @@
 import type { ConductorDatabase, Query } from "./database.ts";
+import { deliver } from "./executions.ts";
 import { JOBS, TABLES } from "./schema.ts";
 import { lockTask, store, unpark } from "./turns.ts";
 
@@ -124,6 +125,28 @@ export async function unparkAll(
       await unpark(query, queue, name, concurrency ?? REMOVED);
     });
   }
+}
+
+/**
+ * Has executions delivered again that graphile-worker has fetched for a process long ago and never handed over, as
+ * after an answer that was lost.
+ */
+export async function redeliver(
+  database: ConductorDatabase,
+  pools: readonly string[],
+  olderMs: number,
+): Promise<void> {
+  await database.query(
+    `with fetched as (
+      select (payload->>'id')::uuid as id, (payload->>'turn')::int as turn from ${JOBS}._private_jobs
+      where locked_by = any($1) and locked_at < now() - $2 * interval '1 millisecond'
+    ), e as (
+      update ${TABLES}.executions x set turn = x.turn + 1 from fetched
+      where x.id = fetched.id and x.turn = fetched.turn and x.status = 'queued' and not x.parked
+      returning x.*
+    ) ${deliver}`,
+    [pools, olderMs],
+  );
 }
 
 /** Removes executions that have ended long ago. */

@@ -117,6 +117,7 @@ export async function startWork({ id, workers, parts, clock }: WorkOptions): Pro
       pools,
       active,
       tasks,
+      keptMs: Math.max(...workers.map(({ config }) => config.pollIntervalMs)),
       logger,
     });
     await subscription.ready;

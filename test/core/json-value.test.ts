@@ -25,7 +25,7 @@ test.each([
   [10n, "it is a bigint"],
   [{ run: () => 1 }, "run is a function"],
   [new Map(), "it is a Map"],
-  [new (class Page {})(), "it is a Page"],
+  [new URL("http://a"), "it is a URL"],
   [Buffer.from("a"), "it is a Buffer"],
   [cycle, "a[0] is a reference to itself"],
 ])("refused: %s", (value, message) =>

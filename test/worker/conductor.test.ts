@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
-import pg from "pg";
+import { Pool } from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
-import { Conductor, Orchestrator } from "../../src/worker/index.ts";
+import { Conductor } from "../../src/worker/index.ts";
 import { startEmptyPostgres, type TestPostgres } from "../_support/postgres.ts";
 import { benches, gate } from "./support.ts";
 
@@ -13,164 +13,8 @@ beforeAll(async () => {
 afterAll(() => postgres?.stop());
 
 const bench = benches(() => postgres);
-const nowhere = Conductor.create({ connectionString: "postgres://127.0.0.1:1/none" });
 const invocable = { invocable: true } as const;
 const nothing = (): void => undefined;
-const task = nowhere.createTask({ name: "a" }, invocable, nothing);
-const mail = nowhere.createTask({ name: "send", queue: "mail" }, invocable, nothing);
-const worker = (): ReturnType<Conductor["createWorker"]> =>
-  nowhere.createWorker({ queue: "mail", tasks: [mail] });
-
-test("without a connection", () => {
-  expect(() => Conductor.create({})).toThrow(
-    expect.objectContaining({
-      code: "CONFIG_INVALID",
-      message: "Conductor requires either a connectionString or a pool instance",
-    }),
-  );
-});
-
-test.each([
-  [
-    "two connections",
-    () => Conductor.create({ connectionString: "postgres://a", pool: new pg.Pool() }),
-    "not both",
-  ],
-  ["no pool", () => Conductor.create({ pool: {} as never }), "must be a Pool of the package pg"],
-  ["no name", () => nowhere.createTask({} as never, invocable, nothing), "The task's name must be"],
-  [
-    "a queue with a slash",
-    () => nowhere.createTask({ name: "a", queue: "b/c" }, invocable, nothing),
-    'Task "a": queue must be up to 100 letters, digits or any of _ . : @ - (got "b/c")',
-  ],
-  [
-    "no attempts",
-    () => nowhere.createTask({ name: "a", maxAttempts: 0 }, invocable, nothing),
-    'Task "a": maxAttempts must be a whole number from 1 to 1000 (got 0)',
-  ],
-  [
-    "half a place",
-    () => nowhere.createTask({ name: "a", concurrency: 0.5 }, invocable, nothing),
-    'Task "a": concurrency must be',
-  ],
-  [
-    "no handler",
-    () => nowhere.createTask({ name: "a" }, invocable, undefined as never),
-    'Task "a": its handler must be a function',
-  ],
-  [
-    "a trigger of neither kind",
-    () => nowhere.createTask({ name: "a" }, { invocable: false } as never, nothing),
-    'Task "a": a trigger must be { invocable: true } or { cron, name }',
-  ],
-  ["no triggers", () => nowhere.createTask({ name: "a" }, [], nothing), "it has no trigger"],
-  [
-    "no such hour",
-    () => nowhere.createTask({ name: "a" }, { cron: "0 25 * * *", name: "late" }, nothing),
-    'Task "a": the cron of the trigger "late" has a hour that is not from 0 to 23 (got "25")',
-  ],
-  [
-    "two triggers of one name",
-    () =>
-      nowhere.createTask(
-        { name: "a" },
-        [
-          { cron: "0 1 * * *", name: "x" },
-          { cron: "0 2 * * *", name: "x" },
-        ],
-        nothing,
-      ),
-    'it has two triggers named "x"',
-  ],
-  [
-    "a task of another queue",
-    () => nowhere.createWorker({ queue: "pages", tasks: [mail] }),
-    'is the task "send" of the queue "mail", not of "pages"',
-  ],
-  [
-    "a figure of a worker",
-    () => nowhere.createWorker({ queue: "mail", tasks: [mail], config: { fetchBatchSize: 0 } }),
-    'Worker of the queue "mail": config.fetchBatchSize must be a whole number from 1 to 1000 (got 0)',
-  ],
-  [
-    "a figure of the default worker",
-    () =>
-      Orchestrator.create({
-        conductor: nowhere,
-        tasks: [task],
-        defaultWorker: { pollIntervalMs: 1 },
-      }),
-    "defaultWorker.pollIntervalMs must be a whole number from 10 to 3600000 (got 1)",
-  ],
-  [
-    "a figure that there is not",
-    () =>
-      Orchestrator.create({
-        conductor: nowhere,
-        tasks: [task],
-        defaultWorker: { threads: 1 } as never,
-      }),
-    "defaultWorker.threads is not a setting",
-  ],
-  [
-    "two workers of one queue",
-    () => Orchestrator.create({ conductor: nowhere, workers: [worker(), worker()] }),
-    'There are two workers of the queue "mail"',
-  ],
-  [
-    "two workers of the queue default",
-    () =>
-      Orchestrator.create({
-        conductor: nowhere,
-        tasks: [task],
-        workers: [nowhere.createWorker({ queue: "default", tasks: [task] })],
-      }),
-    'There are two workers of the queue "default"',
-  ],
-  [
-    "two tasks of one name",
-    () => Orchestrator.create({ conductor: nowhere, tasks: [task, task] }),
-    'tasks has two tasks named "a"',
-  ],
-  [
-    "a task of another queue by default",
-    () => Orchestrator.create({ conductor: nowhere, tasks: [mail] }),
-    'conductor.createWorker({ queue: "mail", tasks })',
-  ],
-  [
-    "nothing to do",
-    () => Orchestrator.create({ conductor: nowhere }),
-    "needs tasks, workers or both",
-  ],
-  [
-    "no conductor",
-    () => Orchestrator.create({ conductor: {} as never, tasks: [task] }),
-    "conductor must be a conductor",
-  ],
-])("refused: %s", (_, create, message) => {
-  expect(create).toThrow(
-    expect.objectContaining({ code: "CONFIG_INVALID", message: expect.stringContaining(message) }),
-  );
-});
-
-test.each([
-  ["a cron task", "not invocable", {}],
-  ["a priority", "priority must be a whole number from -32767 to 32767", { priority: 40_000 }],
-  ["a time", "runAt must be a valid Date", { runAt: new Date("never") }],
-  ["a key", "dedupeKey must be a text of 1 to 500 characters", { dedupeKey: "" }],
-])("refused at invoke: %s", async (what, message, options) => {
-  const cron = nowhere.createTask({ name: "tick" }, { cron: "* * * * *", name: "t" }, nothing);
-  const invoked = what === "a cron task" ? cron : task;
-  const expected = what === "a cron task" ? "has no trigger { invocable: true }" : message;
-  await expect(nowhere.invoke(invoked as never, {}, options)).rejects.toThrow(expected);
-});
-
-test("a payload that is not JSON", async () => {
-  await expect(nowhere.invoke(task, { at: new Date() })).rejects.toMatchObject({
-    code: "NOT_JSON",
-    message: 'The payload of the task "a" must be JSON: at is a Date',
-  });
-});
 
 test("what a payload must be, and which tasks there are, as declared", async () => {
   const { conductor } = await bench({
@@ -286,9 +130,53 @@ test("a queued execution that was cancelled never runs", async () => {
   expect(await conductor.execution(id)).toMatchObject({ status: "canceled", attempts: 0 });
 });
 
+test("a running execution that is cancelled has its signal aborted, and does not go on", async () => {
+  const one = await bench();
+  const reached: string[] = [];
+  const begun = gate();
+  const long = one.task("long", async (_, ctx) => {
+    begun.open();
+    await new Promise<void>((resolve) => ctx.signal.addEventListener("abort", () => resolve()));
+    reached.push((ctx.signal.reason as Error).name);
+    await ctx.checkpoint();
+    reached.push("after the checkpoint");
+  });
+  const id = await one.conductor.invoke(long, {}, { dedupeKey: "k" });
+  await one.orchestrator({ tasks: [long], defaultWorker: { pollIntervalMs: 50 } }).start();
+  await begun.opened;
+  const told = performance.now();
+  expect(await one.conductor.cancel(id)).toBe(true);
+  expect(await one.conductor.ended(id)).toMatchObject({ status: "canceled" });
+  expect(performance.now() - told).toBeLessThan(1000);
+  expect(reached).toEqual(["AbortError"]);
+  expect(await one.conductor.cancel(id)).toBe(false);
+});
+
+test.each([
+  ["fails", () => Promise.reject(new Error("aborted"))],
+  ["answers all the same", () => "too late"],
+])("a cancelled execution whose handler %s was cancelled", async (_, end) => {
+  const one = await bench();
+  const begun = gate();
+  const cancelled = gate();
+  const long = one.task("long", async () => {
+    begun.open();
+    await cancelled.opened;
+    return end();
+  });
+  const id = await one.conductor.invoke(long);
+  await one.orchestrator({ tasks: [long], defaultWorker: { pollIntervalMs: 50 } }).start();
+  await begun.opened;
+  await one.conductor.cancel(id);
+  cancelled.open();
+  const ended = await one.conductor.ended(id);
+  expect(ended.status).toBe("canceled");
+  expect(ended.result).toBeUndefined();
+});
+
 test("a pool of the caller's is used, left open, and left without listeners", async () => {
   const url = await postgres.createDatabase("pooled");
-  const pool = new pg.Pool({ connectionString: url, max: 4 });
+  const pool = new Pool({ connectionString: url, max: 4 });
   pool.on("error", nothing);
   const events = ["error", "connect", "acquire", "release"];
   const before = events.map((event) => pool.listenerCount(event));
@@ -308,7 +196,7 @@ test("a pool of the caller's is used, left open, and left without listeners", as
 });
 
 test("a pool that is too small is refused, before it locks itself up", async () => {
-  const pool = new pg.Pool({ connectionString: postgres.url, max: 2 });
+  const pool = new Pool({ connectionString: postgres.url, max: 2 });
   try {
     const { task, orchestrator } = await bench({ pool });
     const started = orchestrator({ tasks: [task("a", nothing)] }).start();
@@ -321,7 +209,7 @@ test("a pool that is too small is refused, before it locks itself up", async () 
 test("many processes make the schema at once; a graphile-worker of the app's own is left alone", async () => {
   const url = await postgres.createDatabase("schema");
   const { run } = await import("graphile-worker");
-  const pool = new pg.Pool({ connectionString: url });
+  const pool = new Pool({ connectionString: url });
   pool.on("error", nothing);
   pool.on("connect", (client) => client.on("error", nothing));
   const theirs = await run({

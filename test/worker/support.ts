@@ -1,4 +1,4 @@
-import pg from "pg";
+import { Client, Pool } from "pg";
 import { afterEach } from "vitest";
 import { Conductor, Orchestrator } from "../../src/worker/index.ts";
 import type {
@@ -46,7 +46,7 @@ export function benches(
     const name = `bench_${++count}`;
     const url = await postgres().createDatabase(name);
     if (clock) await setClock(url, name);
-    const client = new pg.Pool({ connectionString: url, max: 2 });
+    const client = new Pool({ connectionString: url, max: 2 });
     // Postgres may be restarted under it.
     client.on("error", () => undefined);
     ends.push(() => client.end());
@@ -78,7 +78,7 @@ export function benches(
 /** Gives a database a `now()` that can be moved, which every process then sees. */
 async function setClock(url: string, database: string): Promise<void> {
   // Connections made before do not see it.
-  const client = new pg.Client(url);
+  const client = new Client(url);
   await client.connect();
   await client.query(`
     create schema clock;

@@ -195,50 +195,6 @@ test("a race that a step wins over a sleep is not held up by it", async () => {
   expect(await conductor.execution(id)).toMatchObject({ status: "completed", result: "fast" });
 });
 
-test("a running execution that is cancelled has its signal aborted, and does not go on", async () => {
-  const one = await bench();
-  const reached: string[] = [];
-  const begun = gate();
-  const long = one.task("long", async (_, ctx) => {
-    begun.open();
-    await new Promise<void>((resolve) => ctx.signal.addEventListener("abort", () => resolve()));
-    reached.push((ctx.signal.reason as Error).name);
-    await ctx.checkpoint();
-    reached.push("after the checkpoint");
-  });
-  const id = await one.conductor.invoke(long, {}, { dedupeKey: "k" });
-  await one.orchestrator({ tasks: [long], defaultWorker: quick }).start();
-  await begun.opened;
-  const told = performance.now();
-  expect(await one.conductor.cancel(id)).toBe(true);
-  expect(await one.conductor.ended(id)).toMatchObject({ status: "canceled" });
-  expect(performance.now() - told).toBeLessThan(1000);
-  expect(reached).toEqual(["AbortError"]);
-  expect(await one.conductor.cancel(id)).toBe(false);
-});
-
-test.each([
-  ["fails", () => Promise.reject(new Error("aborted"))],
-  ["answers all the same", () => "too late"],
-])("a cancelled execution whose handler %s was cancelled", async (_, end) => {
-  const one = await bench();
-  const begun = gate();
-  const cancelled = gate();
-  const long = one.task("long", async () => {
-    begun.open();
-    await cancelled.opened;
-    return end();
-  });
-  const id = await one.conductor.invoke(long);
-  await one.orchestrator({ tasks: [long], defaultWorker: quick }).start();
-  await begun.opened;
-  await one.conductor.cancel(id);
-  cancelled.open();
-  const ended = await one.conductor.ended(id);
-  expect(ended.status).toBe("canceled");
-  expect(ended.result).toBeUndefined();
-});
-
 test("what a handler gets", async () => {
   const one = await bench({ context: { shop: "ours" } });
   const only = one.conductor.createTask<number>(
