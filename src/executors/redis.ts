@@ -143,6 +143,7 @@ function createExecutor({ packages, client, names, host, patience, say }: Parts)
   }
 
   async function add(order: RedisOrder): Promise<void> {
+    startTicking();
     await persist(order, async () => {
       const { id, region, text } = order;
       const said = await client.get(names.verdict(id));
@@ -157,27 +158,26 @@ function createExecutor({ packages, client, names, host, patience, say }: Parts)
       order.added = true;
     });
     if (!order.settled) await look(order);
-    startTicking();
   }
 
   /** Reads what is new of an order; who asks meanwhile gets what is there then. */
   function look(order: RedisOrder): Promise<void> {
     order.again = true;
-    order.looking ??= (async () => {
-      try {
-        while (order.again && !order.settled && order.added) {
-          order.again = false;
-          order.lookedAt = Date.now();
-          await readRows(order);
-        }
-      } catch {
-        // The next look will tell, or that there has been none for too long.
-        order.lookedAt = 0;
-      } finally {
-        delete order.looking;
-      }
-    })();
+    order.looking ??= lookAgain(order).finally(() => delete order.looking);
     return order.looking;
+  }
+
+  async function lookAgain(order: RedisOrder): Promise<void> {
+    try {
+      while (order.again && !order.settled && order.added) {
+        order.again = false;
+        order.lookedAt = Date.now();
+        await readRows(order);
+      }
+    } catch {
+      // The next look will tell, or that there has been none for too long.
+      order.lookedAt = 0;
+    }
   }
 
   async function readRows(order: RedisOrder): Promise<void> {
