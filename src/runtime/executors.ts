@@ -2,6 +2,7 @@ import { assertRedisUrl } from "../core/executor-options.ts";
 import { failureMessage } from "../core/job-ends.ts";
 import { noWorker, queueOf } from "../core/pull.ts";
 import { runModes } from "../core/run-modes.ts";
+import { createRedisExecutor } from "../executors/redis.ts";
 import type { Preview } from "../core/preview.ts";
 import type { ExecutorsConfig } from "../types/config.ts";
 import type { Executor } from "../types/executor.ts";
@@ -26,7 +27,7 @@ export interface Executors {
   close(): Promise<void>;
 }
 
-/** Loads an executor, whose packages need not be there where nobody configures it; undefined where nobody does. */
+/** What opens an executor, which loads its packages only then; undefined where nobody configures it. */
 type Entry = (parts: ExecutorsParts) => (() => Promise<Executor>) | undefined;
 
 const entries: Partial<Record<PullMode, Entry>> = {
@@ -36,7 +37,6 @@ const entries: Partial<Record<PullMode, Entry>> = {
     return async () => {
       if (redis?.url === undefined && url !== undefined)
         assertRedisUrl(url, "ORCHESTRATOR_REDIS_URL");
-      const { createRedisExecutor } = await import("../executors/redis.ts");
       const path = "orchestrator.executors.redis";
       return createRedisExecutor({ ...redis, ...(url !== undefined && { url }), path });
     };
