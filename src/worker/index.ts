@@ -1,5 +1,18 @@
 export { Conductor } from "./conductor.ts";
 export { Orchestrator } from "./orchestrator.ts";
+export {
+  createRunnerWorker,
+  type RunnerWorker,
+  type RunnerWorkerOptions,
+} from "./runner-worker.ts";
+export type {
+  OrderOutcome,
+  SourceWorker,
+  TakeOrder,
+  WorkSource,
+  WorkSourceOwner,
+} from "./source.ts";
+export type { WorkerLog } from "./log.ts";
 export type {
   ConductorLogger,
   ConductorOptions,
@@ -10,8 +23,8 @@ export type {
   InvocableTrigger,
   InvokeEvent,
   InvokeOptions,
-  OrchestratorInfo,
   OrchestratorCreateOptions,
+  OrchestratorInfo,
   PostgresClient,
   PostgresPool,
   QueueWorker,
@@ -25,3 +38,5 @@ export type {
   WaitOptions,
   WorkerConfig,
 } from "../types/conductor.ts";
+export type { RedisExecutorConfig } from "../types/config.ts";
+export type { WorkAnswer, WorkOrder } from "../types/work.ts";
