@@ -263,7 +263,8 @@ export interface Conductor<Context = unknown> {
 }
 
 export interface OrchestratorCreateOptions {
-  conductor: Conductor<never>;
+  /** One from `Conductor.create`, whatever its context. */
+  conductor: Omit<Conductor, "createTask">;
   /** Tasks of the queue `default`. */
   tasks?: readonly Task<never>[];
   /** Workers of other queues. */

@@ -29,9 +29,11 @@ export function openConductorDatabase(options: {
   let opening: Promise<PostgresPool> | undefined;
   let guard: (() => void) | undefined;
   let closed = false;
+  // Those that are being closed are lost on purpose.
+  const onError = (error: Error): void => void (closed || onPoolError(error));
   const open = async (): Promise<PostgresPool> => {
     const pool = options.pool ?? (await createPool(connectionString as string));
-    guard = catchErrors(pool, onPoolError);
+    guard = catchErrors(pool, onError);
     return pool;
   };
   const pool = (): Promise<PostgresPool> => {

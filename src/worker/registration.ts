@@ -26,7 +26,8 @@ export async function beat(
   pools: readonly string[],
 ): Promise<boolean> {
   const [row] = await database.query<{ known: boolean }>(
-    `insert into ${TABLES}.orchestrators as o (id, host, pid, pools) values ($1, $2, $3, $4)
+    `insert into ${TABLES}.orchestrators as o (id, host, pid, pools, beat_at)
+    values ($1, $2, $3, $4, now())
     on conflict (id) do update set beat_at = now(), pools = excluded.pools
     returning xmax <> 0 as known`,
     [id, host, pid, pools],

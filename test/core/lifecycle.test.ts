@@ -1,12 +1,5 @@
 import { expect, test } from "vitest";
-import {
-  begin,
-  drain,
-  ended,
-  failed,
-  type Lifecycle,
-  started,
-} from "../../src/core/lifecycle.ts";
+import { begin, drain, ended, failed, type Lifecycle, started } from "../../src/core/lifecycle.ts";
 
 type Life = Lifecycle<string>;
 const created: Life = { state: "created" };

@@ -87,6 +87,7 @@ test("a stop before the start, and one while it starts", async () => {
 test("a start that fails says why, leaves nothing, and may be tried again", async () => {
   const one = await bench();
   const orchestrator = one.orchestrator({ tasks: [one.task("a", nothing)] });
+  await one.query("drop schema orchestrator_tasks cascade");
   await one.query("create schema orchestrator_tasks");
   await one.query("create table orchestrator_tasks.executions (taken int)");
   await expect(orchestrator.start()).rejects.toThrow('relation "executions" already exists');

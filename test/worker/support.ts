@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { Client, Pool } from "pg";
 import { afterEach } from "vitest";
 import { Conductor, Orchestrator } from "../../src/worker/index.ts";
@@ -42,9 +43,10 @@ export function benches(
   afterEach(async () => {
     for (const end of ends.splice(0).reverse()) await end();
   });
+  let template: Promise<string> | undefined;
   return async ({ clock = false, ...options } = {}) => {
     const name = `bench_${++count}`;
-    const url = await postgres().createDatabase(name);
+    const url = await copyOf((template ??= makeTemplate(postgres())), name, postgres().url);
     if (clock) await setClock(url, name);
     const client = new Pool({ connectionString: url, max: 2 });
     // Postgres may be restarted under it.
@@ -73,6 +75,24 @@ export function benches(
       query: async (text, values) => (await client.query(text, values)).rows as never,
     };
   };
+}
+
+/** A database with all tables, which takes longer to make than to copy. */
+async function makeTemplate(postgres: TestPostgres): Promise<string> {
+  const name = `bench_template_${++count}`;
+  const conductor = Conductor.create({ connectionString: await postgres.createDatabase(name) });
+  await conductor.execution(randomUUID());
+  await conductor.close();
+  return name;
+}
+
+async function copyOf(template: Promise<string>, name: string, server: string): Promise<string> {
+  const original = await template;
+  const client = new Client(server);
+  await client.connect();
+  await client.query(`create database ${name} template ${original}`);
+  await client.end();
+  return new URL(`/${name}`, server).href;
 }
 
 /** Gives a database a `now()` that can be moved, which every process then sees. */
