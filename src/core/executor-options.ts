@@ -10,9 +10,12 @@ import { asObject, assertKnownKeys, invalid } from "./settings.ts";
  */
 export function resolveExecutors(value: unknown = {}): ResolvedExecutors {
   const path = "orchestrator.executors";
-  const { redis, ...rest } = asObject(value, path);
-  assertKnownKeys(rest, ["redis"], path);
-  return { redis: resolveRedis(redis, `${path}.redis`) };
+  const { redis, postgres, ...rest } = asObject(value, path);
+  assertKnownKeys(rest, ["redis", "postgres"], path);
+  return {
+    redis: resolveRedis(redis, `${path}.redis`),
+    postgres: resolvePostgres(postgres, `${path}.postgres`),
+  };
 }
 
 function resolveRedis(value: unknown = {}, path: string): ResolvedExecutors["redis"] {
@@ -22,6 +25,27 @@ function resolveRedis(value: unknown = {}, path: string): ResolvedExecutors["red
   if (url !== undefined) assertRedisUrl(url, `${path}.url`);
   assertRedisPrefix(prefix, `${path}.prefix`);
   return { ...(url !== undefined && { url }), prefix };
+}
+
+function resolvePostgres(value: unknown = {}, path: string): ResolvedExecutors["postgres"] {
+  const given = asObject(value, path);
+  assertKnownKeys(given, ["url"], path);
+  const { url } = given;
+  if (url !== undefined) assertPostgresUrl(url, `${path}.url`);
+  return { ...(url !== undefined && { url }) };
+}
+
+/**
+ * Refuses what is no URL of a Postgres.
+ *
+ * @throws OrchestratorError `CONFIG_INVALID`, whose message starts with `path`
+ */
+export function assertPostgresUrl(value: unknown, path: string): asserts value is string {
+  const url = typeof value === "string" && URL.canParse(value) ? new URL(value) : undefined;
+  if (url && /^postgres(?:ql)?:$/.test(url.protocol)) return;
+  // Not what it is: a password may stand in it.
+  const message = `${path} must be a URL such as postgres://localhost:5432/checks`;
+  throw new OrchestratorError("CONFIG_INVALID", message);
 }
 
 /**

@@ -3,15 +3,15 @@ import type { Redis } from "ioredis";
 import { OrchestratorError } from "../core/errors.ts";
 import { idleSleep } from "../core/sleep.ts";
 import type { WorkOrder } from "../types/work.ts";
+import { type OrderRow, takeRow } from "./order-rows.ts";
 import type { LeftReason, PendingOrder } from "./pending-orders.ts";
 import {
   keptOrders,
-  type OrderRow,
   type OrderVerdict,
   type RedisNames,
   type RedisPackages,
 } from "./redis-queue.ts";
-import { answerTooLarge, orderTimedOut, workerLost } from "./work-order.ts";
+import { orderTimedOut, workerLost } from "./work-order.ts";
 
 /** One order that attempts wait for, and what is known of it on Redis. */
 export interface RedisOrder extends PendingOrder {
@@ -140,24 +140,9 @@ export function createRedisOrders({
     order.read += logs.length;
     for (const text of logs) {
       if (order.settled) return;
-      take(order, JSON.parse(text) as OrderRow);
+      takeRow(order, JSON.parse(text) as OrderRow);
     }
     if (!order.settled && logs.length === 0) await readState(order);
-  }
-
-  function take(order: RedisOrder, row: OrderRow): void {
-    switch (row.row) {
-      case "begin":
-        return order.begin(row.worker);
-      case "events":
-        return row.events.forEach(order.tell);
-      case "answer":
-        return order.answer(row.answer);
-      case "too-large":
-        return order.fail(() => answerTooLarge(row.worker));
-      default:
-        return order.fail(({ timeout }) => orderTimedOut(row.worker, timeout));
-    }
   }
 
   /** What else is known of an order that has said nothing new. */

@@ -3,7 +3,6 @@ import type { Redis, RedisOptions as ClientOptions } from "ioredis";
 import { OrchestratorError } from "../core/errors.ts";
 import { assertRedisPrefix, assertRedisUrl } from "../core/executor-options.ts";
 import type { RedisExecutorConfig } from "../types/config.ts";
-import type { RunnerEvent } from "../types/runner.ts";
 import type { WorkAnswer, WorkOrder } from "../types/work.ts";
 
 /** The two packages, as far as they are used. */
@@ -11,14 +10,6 @@ export interface RedisPackages {
   bullmq: Pick<typeof import("bullmq"), "Queue" | "WaitingError" | "Worker">;
   Redis: typeof import("ioredis").Redis;
 }
-
-/** What a worker says of an order, in turn; they are the log of the order's job. */
-export type OrderRow =
-  | { row: "answer"; answer: WorkAnswer }
-  | { row: "begin"; worker: string }
-  | { row: "events"; events: RunnerEvent[] }
-  | { row: "timeout"; worker: string }
-  | { row: "too-large"; worker: string; limit: number };
 
 /** Why an order has no answer any more, which whoever says it first has said for all. */
 export interface OrderVerdict {

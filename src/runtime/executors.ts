@@ -1,6 +1,7 @@
-import { assertRedisUrl } from "../core/executor-options.ts";
+import { assertPostgresUrl, assertRedisUrl } from "../core/executor-options.ts";
 import { failureMessage } from "../core/job-ends.ts";
 import { noWorker, queueOf } from "../core/pull.ts";
+import { createPostgresExecutor } from "../executors/postgres.ts";
 import { createRedisExecutor } from "../executors/redis.ts";
 import type { Preview } from "../core/preview.ts";
 import type { ResolvedExecutors } from "../types/config.ts";
@@ -37,6 +38,15 @@ const entries: Partial<Record<PullMode, Entry>> = {
     const url = redis.url ?? (env.ORCHESTRATOR_REDIS_URL || undefined);
     return url === undefined ? undefined : () => openRedisExecutor({ ...redis, url }, redis.url);
   },
+  postgres({ config: { postgres }, env }) {
+    if (postgres.url !== undefined) {
+      const path = "orchestrator.executors.postgres";
+      return () => createPostgresExecutor({ ...postgres, path });
+    }
+    const name = ["ORCHESTRATOR_POSTGRES_URL", ...worldsUrl(env)].find((name) => env[name]);
+    if (name === undefined) return undefined;
+    return () => openPostgresExecutor(env[name] as string, name);
+  },
 };
 
 async function openRedisExecutor(
@@ -49,6 +59,22 @@ async function openRedisExecutor(
   } catch (error) {
     // The variable may be there for rate limits alone, which do without BullMQ.
     if (configured === undefined && isMissingPackage(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Where the World is Postgres, workers may pull from the same. */
+function worldsUrl({ WORKFLOW_TARGET_WORLD }: ExecutorsParts["env"]): string[] {
+  return WORKFLOW_TARGET_WORLD === "@workflow/world-postgres" ? ["WORKFLOW_POSTGRES_URL"] : [];
+}
+
+async function openPostgresExecutor(url: string, name: string): Promise<Executor | undefined> {
+  assertPostgresUrl(url, name);
+  try {
+    return await createPostgresExecutor({ url });
+  } catch (error) {
+    // The World's variable may be there for runs alone, which do without graphile-worker's newer version.
+    if (name === "WORKFLOW_POSTGRES_URL" && isMissingPackage(error)) return undefined;
     throw error;
   }
 }

@@ -100,9 +100,16 @@ export interface RedisExecutorConfig {
   prefix?: string;
 }
 
+/** The queue on Postgres, for runs in `postgres` mode. */
+export interface PostgresExecutorConfig {
+  /** Without it `ORCHESTRATOR_POSTGRES_URL` is read at start. */
+  url?: string;
+}
+
 /** Executors from which workers pull; without one, the environment says. */
 export interface ExecutorsConfig {
   redis?: RedisExecutorConfig;
+  postgres?: PostgresExecutorConfig;
 }
 
 /** Who may be told of a run's end. */
@@ -239,6 +246,7 @@ export type ResolvedWorld =
 /** Executors as resolved; one whose place the options leave out is where the environment says, if it does. */
 export interface ResolvedExecutors {
   redis: RedisExecutorConfig & { prefix: string };
+  postgres: PostgresExecutorConfig;
 }
 
 /** The configuration as resolved: defaults filled in, checked, plain JSON. Runtime code sees only this. */

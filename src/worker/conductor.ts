@@ -3,30 +3,22 @@ import { OrchestratorError, reasonOf } from "../core/errors.ts";
 import { jsonText } from "../core/json-value.ts";
 import type {
   Conductor as ConductorInstance,
-  ConductorLogger,
   ConductorOptions,
   Task,
 } from "../types/conductor.ts";
 import { countOf, invalid, nameOf, tasksOf, workerConfig } from "./checks.ts";
-import { type ConductorDatabase, openConductorDatabase } from "./database.ts";
-import { cancelExecution, enqueue, readExecution } from "./executions.ts";
-import { createListener, type Listener } from "./listener.ts";
+import { openConductorDatabase } from "../conductor/database.ts";
+import { cancelExecution, enqueue, readExecution } from "../conductor/executions.ts";
+import { createListener } from "../conductor/listener.ts";
+import { createPostgresSource } from "./postgres-source.ts";
 import { createConductorLog, withFields } from "./conductor-log.ts";
-import { ensureSchema } from "./schema.ts";
+import type { ConductorParts } from "../conductor/parts.ts";
+import { ensureSchema } from "../conductor/schema.ts";
 import { DEFAULT_QUEUE, declaredTasks, defineTask, invokeOptions, MAX_ATTEMPTS } from "./tasks.ts";
+import type { WorkSourceOwner } from "./source.ts";
 import { waitForEnd } from "./waiting.ts";
 
-export type Conductor<Context = unknown> = ConductorInstance<Context>;
-
-/** What an orchestrator uses of a conductor. */
-export interface ConductorParts {
-  database: ConductorDatabase;
-  listener: Listener;
-  logger: ConductorLogger;
-  context: unknown;
-  /** Makes the tables that are missing, once. */
-  ready(): Promise<void>;
-}
+export type Conductor<Context = unknown> = ConductorInstance<Context> & WorkSourceOwner;
 
 const partsByConductor = new WeakMap<object, ConductorParts>();
 
@@ -122,14 +114,10 @@ function create<Context = unknown>(options: ConductorOptions<Context>): Conducto
       return waitForEnd({ database, listener }, id, signal);
     },
     close: () => database.close(),
+    workSource: () => createPostgresSource(parts),
   };
-  partsByConductor.set(conductor, {
-    database,
-    listener,
-    logger,
-    context: options.context,
-    ready,
-  });
+  const parts = { database, listener, logger, context: options.context, ready };
+  partsByConductor.set(conductor, parts);
   return conductor;
 }
 

@@ -1,14 +1,9 @@
 import { EventEmitter } from "node:events";
 import type { JobHelpers, WorkerEvents } from "graphile-worker";
+import { importGraphile } from "../conductor/packages.ts";
 import { idleSleep } from "../core/sleep.ts";
+import type { Delivery } from "../conductor/turns.ts";
 import type { ConductorLogger, PostgresPool, WorkerConfig } from "../types/conductor.ts";
-import { missing } from "./database.ts";
-
-/** What graphile-worker delivers: an execution, and which of its turns. */
-export interface Delivery {
-  id: string;
-  turn: number;
-}
 
 /** One queue's worker while it looks for work. */
 export interface QueueRunner {
@@ -121,13 +116,4 @@ async function begin(options: QueueRunnerOptions): Promise<Looking> {
       if (!isGone) Promise.resolve(worker.gracefulShutdown()).catch(() => undefined);
     },
   };
-}
-
-/** The package `graphile-worker`, which is there only where it is installed. */
-export async function importGraphile(): Promise<typeof import("graphile-worker")> {
-  try {
-    return await import("graphile-worker");
-  } catch (error) {
-    throw missing("graphile-worker", "Conductor", error);
-  }
 }

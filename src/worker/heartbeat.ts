@@ -1,7 +1,7 @@
 import { reasonOf } from "../core/errors.ts";
 import { idleSleep } from "../core/sleep.ts";
 import type { ConductorLogger } from "../types/conductor.ts";
-import type { ConductorDatabase } from "./database.ts";
+import type { ConductorDatabase } from "../conductor/database.ts";
 import {
   beat,
   giveBack,
@@ -9,9 +9,10 @@ import {
   redeliver,
   removeOld,
   runningOf,
+  SILENT_MS,
   takeOver,
   unparkAll,
-} from "./registration.ts";
+} from "../conductor/registration.ts";
 import type { ActiveTurns } from "./active-turns.ts";
 
 /** A process that lives, and looks after those that do not. */
@@ -33,9 +34,6 @@ export interface HeartbeatOptions {
 
 /** How often a process says that it lives. */
 const BEAT_MS = 2500;
-
-/** Who has been silent for so long is dead. */
-const SILENT_MS = 10_000;
 
 /** What was fetched so long ago is looked for in every so many rounds. */
 const FETCHED_MS = 30_000;

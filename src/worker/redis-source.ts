@@ -6,17 +6,15 @@ import {
   livesScript,
   loadPackages,
   openClient,
-  type OrderRow,
   presenceMs,
   type RedisPackages,
   resolvePlace,
 } from "../executors/redis-queue.ts";
 import { idleSleep } from "../core/sleep.ts";
-import { orderLimits } from "../executors/work-order.ts";
 import type { RedisExecutorConfig } from "../types/config.ts";
-import type { RunnerEvent } from "../types/runner.ts";
 import type { WorkOrder } from "../types/work.ts";
-import type { OrderOutcome, SourceWorker, WorkSource } from "./source.ts";
+import { createRows, rowOf } from "./order-rows.ts";
+import type { SourceWorker, WorkSource } from "./source.ts";
 
 /** Milliseconds between two signs of life. */
 const BEAT_MS = 1500;
@@ -137,43 +135,5 @@ export function createRedisSource(given: RedisExecutorConfig, path: string): Wor
       await Promise.race([closed, idleSleep(CLOSE_MS)]);
       for (const each of [client, subscriber]) each?.disconnect();
     },
-  };
-}
-
-/** What an outcome is told by; nothing where nobody waits, or another is to have it. */
-function rowOf(outcome: OrderOutcome, worker: string): OrderRow | undefined {
-  if (outcome.kind === "timed-out") return { row: "timeout", worker };
-  if (outcome.kind !== "answered") return undefined;
-  const { answer } = outcome;
-  const bytes = Buffer.byteLength(JSON.stringify(answer.body) ?? "");
-  const limit = orderLimits.answer;
-  return bytes > limit ? { row: "too-large", worker, limit } : { row: "answer", answer };
-}
-
-/** Rows that are written one after another; events that come meanwhile go together. */
-function createRows(write: (row: OrderRow) => Promise<void>): {
-  add(row: OrderRow): void;
-  event(event: RunnerEvent): void;
-  /** Resolves when all are written, and rejects if one could not be. */
-  written(): Promise<void>;
-} {
-  let events: RunnerEvent[] = [];
-  let last = Promise.resolve();
-  const add = (row: () => OrderRow): void => {
-    last = last.then(() => write(row()));
-    last.catch(() => {});
-  };
-  return {
-    add: (row) => add(() => row),
-    event(event) {
-      events.push(event);
-      if (events.length > 1) return;
-      add(() => {
-        const batch = events;
-        events = [];
-        return { row: "events", events: batch };
-      });
-    },
-    written: () => last,
   };
 }

@@ -3,8 +3,8 @@ import { type CronMatch } from "../core/cron.ts";
 import { reasonOf } from "../core/errors.ts";
 import { idleSleep } from "../core/sleep.ts";
 import type { ConductorLogger, Task } from "../types/conductor.ts";
-import type { ConductorDatabase } from "./database.ts";
-import { enqueue } from "./executions.ts";
+import type { ConductorDatabase } from "../conductor/database.ts";
+import { enqueue } from "../conductor/executions.ts";
 
 /** A trigger of the clock, read. */
 export interface Schedule {

@@ -2,7 +2,7 @@ import { OrchestratorError } from "../core/errors.ts";
 import { jsonText } from "../core/json-value.ts";
 import { retryDelay } from "../core/task-retry.ts";
 import type { ConductorLogger, Task, TaskContext } from "../types/conductor.ts";
-import type { Claim, StoredStep, TurnEnd, Turns } from "./turns.ts";
+import type { Claim, StoredStep, TurnEnd, Turns } from "../conductor/turns.ts";
 
 /** A turn of an execution while it runs here. */
 export interface Turn {
@@ -23,6 +23,12 @@ export interface TurnOptions {
   turns: Turns;
   context: unknown;
   logger: ConductorLogger;
+}
+
+/** What our own tasks get beside what all do. */
+export interface NotingContext extends TaskContext {
+  /** Says something to those who follow the execution; without effect once it is no longer ours. */
+  note(row: unknown): Promise<void>;
 }
 
 /** What is left behind waits for ever: nobody can tell it that it goes on elsewhere. */
@@ -94,7 +100,7 @@ export function runTurn(options: TurnOptions): Turn {
     // The very value that a later turn gets.
     return text === undefined ? undefined : JSON.parse(text);
   };
-  const ctx: TaskContext = {
+  const ctx: NotingContext = {
     executionId: claim.id,
     attempt: claim.attempts,
     signal: abort.signal,
@@ -111,6 +117,10 @@ export function runTurn(options: TurnOptions): Turn {
       const drop = (): void => void steps.delete(step);
       step.then(drop, drop);
       return step as never;
+    },
+    async note(row) {
+      if (left) return;
+      if (!(await turns.note(claim, JSON.stringify(row)))) await lose();
     },
     async checkpoint() {
       await held();

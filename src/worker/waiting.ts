@@ -1,9 +1,9 @@
 import { OrchestratorError } from "../core/errors.ts";
 import { firstOf, idleSleep } from "../core/sleep.ts";
 import type { Execution } from "../types/conductor.ts";
-import type { ConductorDatabase } from "./database.ts";
-import { readExecution } from "./executions.ts";
-import type { Listener } from "./listener.ts";
+import type { ConductorDatabase } from "../conductor/database.ts";
+import { readExecution } from "../conductor/executions.ts";
+import type { Listener } from "../conductor/listener.ts";
 
 /** A look now and then, should news be lost. */
 const LOOK_MS = 5000;

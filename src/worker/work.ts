@@ -6,22 +6,25 @@ import { idleSleep } from "../core/sleep.ts";
 import type { ConductorLogger, QueueWorker, Task } from "../types/conductor.ts";
 import { type ActiveTurns, createActiveTurns } from "./active-turns.ts";
 import { invalid } from "./checks.ts";
-import type { ConductorParts } from "./conductor.ts";
-import { isAnythingDue } from "./executions.ts";
-import { type Delivery, type QueueRunner, runQueue } from "./graphile.ts";
+import type { ConductorParts } from "../conductor/parts.ts";
+import { isAnythingDue } from "../conductor/executions.ts";
+import { type QueueRunner, runQueue } from "./graphile.ts";
 import { type Heartbeat, startHeartbeat } from "./heartbeat.ts";
 import { withFields } from "./conductor-log.ts";
 import { lendPool, type PoolLease } from "./pool-lease.ts";
-import { deregister } from "./registration.ts";
-import { JOBS } from "./schema.ts";
+import { deregister } from "../conductor/registration.ts";
+import { JOBS } from "../conductor/schema.ts";
 import { type Schedule, startTicks } from "./ticks.ts";
 import { runTurn } from "./turn.ts";
-import { createTurns, type Turns, Unregistered } from "./turns.ts";
+import { createTurns, type Delivery, type Turns, Unregistered } from "../conductor/turns.ts";
 
 /** A process's workers while they work. */
 export interface Work {
   /** Resolves when nothing runs or is due any more. */
   idle(): Promise<void>;
+  /** Takes nothing any more; what runs is let go of at its next checkpoint. */
+  pause(): void;
+  /** The same, and lets go of everything once nothing runs. */
   stop(): Promise<void>;
 }
 
@@ -82,7 +85,12 @@ export async function startWork({ id, workers, parts, clock }: WorkOptions): Pro
   };
   const lease: PoolLease = lendPool(pool);
   const runners: QueueRunner[] = [];
-  const registration = { id, host: hostname(), pid: process.pid };
+  const registration = {
+    id,
+    host: hostname(),
+    pid: process.pid,
+    queues: workers.map(({ queue }) => queue),
+  };
   let heartbeat: Heartbeat | undefined;
   const subscription = listener.subscribe(
     ({ cancel, ended }) => {
@@ -93,11 +101,15 @@ export async function startWork({ id, workers, parts, clock }: WorkOptions): Pro
   );
   let ticks: { stop(): Promise<void> } | undefined;
 
-  const stop = async (): Promise<void> => {
+  const pause = (): void => {
+    if (stopped) return;
     stopped = true;
     active.stop();
-    await ticks?.stop();
     for (const runner of runners) runner.stop();
+  };
+  const stop = async (): Promise<void> => {
+    pause();
+    await ticks?.stop();
     await active.empty();
     // What is under way may still lock something, which is let go of last.
     await lease.end();
@@ -146,6 +158,7 @@ export async function startWork({ id, workers, parts, clock }: WorkOptions): Pro
     throw error;
   }
   return {
+    pause,
     stop,
     async idle() {
       for (;;) {

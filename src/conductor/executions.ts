@@ -15,8 +15,16 @@ export interface NewExecution {
   priority: number;
   runAt?: Date;
   maxAttempts: number;
+  /**
+   * So many processes may die with it until it has failed.
+   * @default 5
+   */
+  maxLosses?: number;
   dedupeKey?: string;
 }
+
+/** So many processes may die with an execution that does not say otherwise. */
+const MAX_LOSSES = 5;
 
 interface ExecutionRow {
   id: string;
@@ -50,8 +58,8 @@ export async function enqueue(
     const [added] = await database.query<{ id: string }>(
       `with e as (
         insert into ${TABLES}.executions
-          (id, queue, task, event, tick, payload, priority, run_at, max_attempts, dedupe_key)
-        values ($1, $2, $3, $4, $5, $6, $7, coalesce($8, now()), $9, $10)
+          (id, queue, task, event, tick, payload, priority, run_at, max_attempts, dedupe_key, max_losses)
+        values ($1, $2, $3, $4, $5, $6, $7, coalesce($8, now()), $9, $10, $11)
         on conflict do nothing
         returning *
       ), jobs as (${deliver})
@@ -67,6 +75,7 @@ export async function enqueue(
         execution.runAt ?? null,
         execution.maxAttempts,
         dedupeKey ?? null,
+        execution.maxLosses ?? MAX_LOSSES,
       ],
     );
     if (added) return added.id;
@@ -116,8 +125,16 @@ function executionOf(row: ExecutionRow): Execution {
   };
 }
 
-/** Cancels what is queued, and has what runs be told; false where there is neither. */
-export async function cancelExecution(database: ConductorDatabase, id: string): Promise<boolean> {
+/**
+ * Cancels what is queued, and has what runs be told; false where there is neither.
+ *
+ * @param reason stands as the execution's error, for those who ask why
+ */
+export async function cancelExecution(
+  database: ConductorDatabase,
+  id: string,
+  reason: string | null = null,
+): Promise<boolean> {
   return database.transaction(async (query) => {
     // The row's lock decides between this and a process that claims it.
     const [row] = await query<{ status: ExecutionStatus }>(
@@ -126,14 +143,18 @@ export async function cancelExecution(database: ConductorDatabase, id: string): 
     );
     if (row?.status === "queued") {
       await query(
-        `update ${TABLES}.executions set status = 'canceled', parked = false, ended_at = now() where id = $1`,
-        [id],
+        `update ${TABLES}.executions set status = 'canceled', parked = false, error = coalesce($2, error), ended_at = now()
+        where id = $1`,
+        [id, reason],
       );
       await tell(query, { ended: id });
       return true;
     }
     if (row?.status !== "running") return false;
-    await query(`update ${TABLES}.executions set canceling = true where id = $1`, [id]);
+    await query(
+      `update ${TABLES}.executions set canceling = true, error = coalesce($2, error) where id = $1`,
+      [id, reason],
+    );
     await tell(query, { cancel: id });
     return true;
   });

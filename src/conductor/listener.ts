@@ -9,6 +9,8 @@ export interface News {
   ended?: string;
   /** This one, which runs, is to be cancelled. */
   cancel?: string;
+  /** A note was put beside this one, which runs. */
+  noted?: string;
 }
 
 /** The channel that news go over. */

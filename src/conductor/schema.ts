@@ -1,6 +1,6 @@
 import type { PostgresClient, PostgresPool } from "../types/conductor.ts";
 import type { ConductorDatabase } from "./database.ts";
-import { importGraphile } from "./graphile.ts";
+import { importGraphile } from "./packages.ts";
 
 /** The Postgres schema that our tables are in. */
 export const TABLES = "orchestrator_tasks";
@@ -20,6 +20,7 @@ create table ${TABLES}.orchestrators (
   id uuid primary key,
   -- Ids under which graphile-worker locks what was fetched.
   pools text[] not null default '{}',
+  queues text[] not null,
   host text not null,
   pid integer not null,
   started_at timestamptz not null default now(),
@@ -41,6 +42,8 @@ create table ${TABLES}.executions (
   max_attempts integer not null,
   -- How often a process died with it.
   losses integer not null default 0,
+  -- So many processes may die with it until it is held to be the reason.
+  max_losses integer not null,
   -- Rises whenever it is queued again; who has an older one has lost it.
   turn integer not null default 1,
   worker uuid,
@@ -72,7 +75,14 @@ create table ${TABLES}.steps (
   -- Of a sleep.
   wake_at timestamptz,
   primary key (execution, key)
-);`,
+);
+-- What a task says while it runs.
+create table ${TABLES}.notes (
+  n bigint generated always as identity primary key,
+  execution uuid not null references ${TABLES}.executions (id) on delete cascade,
+  row json not null
+);
+create index notes_execution on ${TABLES}.notes (execution, n);`,
   ],
 ];
 

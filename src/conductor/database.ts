@@ -1,6 +1,7 @@
 import { OrchestratorError } from "../core/errors.ts";
 import { sleep } from "../core/sleep.ts";
 import type { PostgresClient, PostgresPool } from "../types/conductor.ts";
+import { importPg } from "./packages.ts";
 
 /** Runs one statement and answers with its rows. */
 export type Query = <Row>(text: string, values?: unknown[]) => Promise<Row[]>;
@@ -16,16 +17,18 @@ export interface ConductorDatabase {
   close(): Promise<void>;
 }
 
-/** How long a statement waits for a Postgres that is away, as it is while it is restarted. */
-const PATIENCE_MS = 30_000;
-
 /** Opens a database on first use; a pool that is given is not closed with it. */
 export function openConductorDatabase(options: {
   connectionString?: string;
   pool?: PostgresPool;
+  /**
+   * Milliseconds that a statement waits for a Postgres that is away, as it is while it is restarted.
+   * @default 30000
+   */
+  patience?: number;
   onPoolError: (error: Error) => void;
 }): ConductorDatabase {
-  const { connectionString, onPoolError } = options;
+  const { connectionString, patience = 30_000, onPoolError } = options;
   let opening: Promise<PostgresPool> | undefined;
   let guard: (() => void) | undefined;
   let closed = false;
@@ -46,9 +49,9 @@ export function openConductorDatabase(options: {
   return {
     pool,
     query: async <Row>(text: string, values?: unknown[]) =>
-      patiently(async () => (await (await pool()).query(text, values)).rows as Row[]),
+      patiently(patience, async () => (await (await pool()).query(text, values)).rows as Row[]),
     transaction: (work) =>
-      patiently(async () => {
+      patiently(patience, async () => {
         const client = await (await pool()).connect();
         return inTransaction(client, work);
       }),
@@ -90,8 +93,8 @@ async function inTransaction<T>(
   }
 }
 
-async function patiently<T>(work: () => Promise<T>): Promise<T> {
-  const until = performance.now() + PATIENCE_MS;
+async function patiently<T>(patience: number, work: () => Promise<T>): Promise<T> {
+  const until = performance.now() + patience;
   for (let wait = 50; ; wait = Math.min(wait * 2, 1000)) {
     try {
       return await work();
@@ -149,23 +152,4 @@ async function createPool(connectionString: string): Promise<PostgresPool> {
     allowExitOnIdle: true,
     connectionTimeoutMillis: 10_000,
   });
-}
-
-// A plain import() of a literal, so that a bundler traces the package where it is installed.
-async function importPg(): Promise<typeof import("pg")> {
-  try {
-    return await import("pg");
-  } catch (error) {
-    throw missing("pg", "Conductor's connectionString", error);
-  }
-}
-
-/** The error for a package that is not installed; any other error as it is. */
-export function missing(name: string, what: string, error: unknown): unknown {
-  if ((error as { code?: unknown } | null)?.code !== "ERR_MODULE_NOT_FOUND") return error;
-  return new OrchestratorError(
-    "CONFIG_INVALID",
-    `${what} needs the package ${name}. Install it with \`npm install ${name}\`.`,
-    { cause: error },
-  );
 }

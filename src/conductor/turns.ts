@@ -1,8 +1,13 @@
 import type { ConductorDatabase, Query } from "./database.ts";
 import { deliver, tell } from "./executions.ts";
-import type { Delivery } from "./graphile.ts";
 import { CHANNEL } from "./listener.ts";
 import { TABLES } from "./schema.ts";
+
+/** What graphile-worker delivers: an execution, and which of its turns. */
+export interface Delivery {
+  id: string;
+  turn: number;
+}
 
 /** A turn of an execution that this process has claimed. */
 export interface Claim {
@@ -54,6 +59,8 @@ export interface Turns {
     key: string,
     ms: number,
   ): Promise<{ until: Date; due: boolean } | undefined>;
+  /** Puts a note beside the execution, for those who follow it; false where the turn was lost. */
+  note(claim: Claim, row: string): Promise<boolean>;
   /** Stores how a turn is over; false where it was lost. */
   end(claim: Claim, end: TurnEnd, limit: { key: string; concurrency?: number }): Promise<boolean>;
 }
@@ -99,6 +106,16 @@ export function createTurns(database: ConductorDatabase, worker: string): Turns 
         [...key(claim), name, ms],
       );
       return row;
+    },
+    async note(claim, row) {
+      const rows = await database.query(
+        `with e as (select id from ${TABLES}.executions where ${mine} for share), noted as (
+          insert into ${TABLES}.notes (execution, row) select e.id, $4 from e returning execution
+        )
+        select pg_notify($5, json_build_object('noted', execution)::text) from noted`,
+        [...key(claim), row, CHANNEL],
+      );
+      return rows.length > 0;
     },
     async end(claim, end, { key: taskKey, concurrency }) {
       // What most turns come to takes one statement.

@@ -8,10 +8,12 @@ export interface Registration {
   id: string;
   host: string;
   pid: number;
+  /** Whose work it takes. */
+  queues: readonly string[];
 }
 
-/** So many processes may die with an execution until it is held to be the reason. */
-const MAX_LOSSES = 5;
+/** Who has been silent for so many milliseconds is dead. */
+export const SILENT_MS = 10_000;
 
 /** How long ended executions can be read, in days. */
 const KEPT_DAYS = 7;
@@ -22,15 +24,15 @@ const REMOVED = 1000;
 /** Says that a process lives; false where the others did not know it, or had given it up. */
 export async function beat(
   database: ConductorDatabase,
-  { id, host, pid }: Registration,
+  { id, host, pid, queues }: Registration,
   pools: readonly string[],
 ): Promise<boolean> {
   const [row] = await database.query<{ known: boolean }>(
-    `insert into ${TABLES}.orchestrators as o (id, host, pid, pools, beat_at)
-    values ($1, $2, $3, $4, now())
+    `insert into ${TABLES}.orchestrators as o (id, host, pid, pools, queues, beat_at)
+    values ($1, $2, $3, $4, $5, now())
     on conflict (id) do update set beat_at = now(), pools = excluded.pools
     returning xmax <> 0 as known`,
-    [id, host, pid, pools],
+    [id, host, pid, pools, queues],
   );
   return row?.known === true;
 }
@@ -95,17 +97,17 @@ async function leave(query: Query, worker: string, pools: readonly string[]): Pr
 }
 
 async function requeue(query: Query, worker: string, ids?: readonly string[]): Promise<void> {
-  const rows = await query<{ id: string; losses: number; canceling: boolean }>(
+  const rows = await query<{ id: string; losses: number; spent: boolean; canceling: boolean }>(
     `update ${TABLES}.executions set losses = losses + 1
     where worker = $1 and status = 'running' and ($2::uuid[] is null or id = any($2))
-    returning id, losses, canceling`,
+    returning id, losses, losses >= max_losses as spent, canceling`,
     [worker, ids ?? null],
   );
-  for (const { id, losses, canceling } of rows) {
+  for (const { id, losses, spent, canceling } of rows) {
     if (canceling) await store(query, id, { status: "canceled" });
-    else if (losses < MAX_LOSSES) await store(query, id, { status: "released" });
+    else if (!spent) await store(query, id, { status: "released" });
     else {
-      const error = `Given up after the process that ran it was lost ${losses} times`;
+      const error = `The process that ran it was lost${losses > 1 ? `, ${losses} times` : ""}`;
       await store(query, id, { status: "failed", error });
     }
   }
