@@ -115,6 +115,8 @@ export function createRedisSource(given: RedisExecutorConfig, path: string): Wor
     });
     rows.add({ row: "begin", worker: session.id });
     try {
+      // Nothing is executed of which nobody could know.
+      await rows.written();
       const outcome = await session.take(job.data, { signal: abort.signal, onEvent: rows.event });
       const row = rowOf(outcome, session.id);
       if (row) rows.add(row);

@@ -94,14 +94,16 @@ describe.skipIf(!hasRedis)("on a Redis that keeps nothing", () => {
     const executor = await open(redis.url);
     const { begun, open: letGo, runner } = gate();
     await work(redis.url, { slow: runner, pass });
-    const under = executor.execute(attempt(executor, "slow"));
+    let start!: () => void;
+    const started = new Promise<void>((resolve) => (start = resolve));
+    const under = executor.execute(attempt(executor, "slow", { onStart: () => start() }));
     const waits = executor.execute(attempt(executor, "pass"));
     const lost = expect(under).rejects.toMatchObject({
       code: "WORKER_LOST",
       retryable: true,
       message: expect.stringContaining("Redis has lost the order"),
     });
-    await begun;
+    await Promise.all([begun, started]);
     await redis.kill();
     await redis.restart();
     await lost;
