@@ -147,8 +147,6 @@ async function createPool(connectionString: string): Promise<PostgresPool> {
   // An idle connection must not keep a process alive that is done.
   return new pg.Pool({
     connectionString,
-    // More than are needed, so that a busy worker does not keep the heartbeat waiting.
-    max: 20,
     allowExitOnIdle: true,
     connectionTimeoutMillis: 10_000,
   });

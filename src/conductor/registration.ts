@@ -131,8 +131,8 @@ export async function unparkAll(
 }
 
 /**
- * Has executions delivered again that graphile-worker has fetched for a process long ago and never handed over, as
- * after an answer that was lost.
+ * Has executions delivered again that graphile-worker has fetched long ago and never handed over: for this process,
+ * as after an answer that was lost, or for one that nobody knows.
  */
 export async function redeliver(
   database: ConductorDatabase,
@@ -142,7 +142,10 @@ export async function redeliver(
   await database.query(
     `with fetched as (
       select (payload->>'id')::uuid as id, (payload->>'turn')::int as turn from ${JOBS}._private_jobs
-      where locked_by = any($1) and locked_at < now() - $2 * interval '1 millisecond'
+      where locked_at < now() - $2 * interval '1 millisecond' and (
+        locked_by = any($1)
+        or not exists (select from ${TABLES}.orchestrators where locked_by = any(pools))
+      )
     ), e as (
       update ${TABLES}.executions x set turn = x.turn + 1 from fetched
       where x.id = fetched.id and x.turn = fetched.turn and x.status = 'queued' and not x.parked

@@ -39,7 +39,9 @@ export interface PostgresOrders {
   look(order: PostgresOrder): Promise<void>;
   /** Takes back an order that nobody waits for, once Postgres is there; a worker that has begun it stops. */
   takeBack(order: PostgresOrder, reason: LeftReason): Promise<void>;
-  /** Takes back what could not be while Postgres was away. */
+  /** How many could not be taken back, since Postgres was away. */
+  readonly behind: number;
+  /** Takes those back. */
   catchUp(): Promise<void>;
 }
 
@@ -166,6 +168,9 @@ export function createPostgresOrders({ database, ready, closing }: Parts): Postg
     add,
     look,
     takeBack,
+    get behind() {
+      return abandoned.size;
+    },
     async catchUp() {
       const orders = [...abandoned];
       abandoned.clear();

@@ -88,7 +88,7 @@ export async function createPostgresExecutor(
       () => pending.each((order) => void orders.look(order)),
     );
     void (async () => {
-      while (pending.size > 0 && !closing.signal.aborted) {
+      while (pending.size + orders.behind > 0 && !closing.signal.aborted) {
         await idleSleep(TICK_MS, closing.signal);
         await tick().catch(away);
       }
@@ -174,7 +174,10 @@ export async function createPostgresExecutor(
             startTicking();
             return orders.add(order);
           },
-          left: orders.takeBack,
+          async left(order, reason) {
+            await orders.takeBack(order, reason);
+            if (orders.behind > 0) startTicking();
+          },
         },
       );
     },

@@ -3,7 +3,7 @@ import type { Redis, RedisOptions as ClientOptions } from "ioredis";
 import { OrchestratorError } from "../core/errors.ts";
 import { assertRedisPrefix, assertRedisUrl } from "../core/executor-options.ts";
 import type { RedisExecutorConfig } from "../types/config.ts";
-import type { WorkAnswer, WorkOrder } from "../types/work.ts";
+import type { WorkOrder } from "../types/work.ts";
 
 /** The two packages, as far as they are used. */
 export interface RedisPackages {

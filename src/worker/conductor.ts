@@ -1,11 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { OrchestratorError, reasonOf } from "../core/errors.ts";
 import { jsonText } from "../core/json-value.ts";
-import type {
-  Conductor as ConductorInstance,
-  ConductorOptions,
-  Task,
-} from "../types/conductor.ts";
+import type { Conductor as ConductorInstance, ConductorOptions, Task } from "../types/conductor.ts";
 import { countOf, invalid, nameOf, tasksOf, workerConfig } from "./checks.ts";
 import { openConductorDatabase } from "../conductor/database.ts";
 import { cancelExecution, enqueue, readExecution } from "../conductor/executions.ts";

@@ -17,6 +17,8 @@ import type { ActiveTurns } from "./active-turns.ts";
 
 /** A process that lives, and looks after those that do not. */
 export interface Heartbeat {
+  /** Says at once what is new of the process. */
+  beat(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -76,6 +78,9 @@ export async function startHeartbeat(options: HeartbeatOptions): Promise<Heartbe
     }
   })();
   return {
+    async beat() {
+      await beat(database, registration, pools);
+    },
     async stop() {
       stopping.abort();
       await loop;

@@ -16,8 +16,14 @@ export function createPostgresSource(parts: ConductorParts): WorkSource {
     place: "Postgres",
     async start(session) {
       const queue = queueOfRegion(session.region);
-      // One at a time: what was fetched and finds no slot would keep other workers waiting.
-      const config = { ...workerDefaults, concurrency: session.concurrency, fetchBatchSize: 1 };
+      const config = {
+        ...workerDefaults,
+        concurrency: session.concurrency,
+        // What was fetched and finds no slot would keep other workers waiting.
+        fetchBatchSize: 1,
+        // A process that is done ends only when nothing is gathered any more.
+        flushIntervalMs: 200,
+      };
       const workers = [{ queue, tasks: [orderTask(queue, session)], config }];
       work = await startWork({ id: randomUUID(), workers, parts, clock: false });
     },

@@ -152,6 +152,8 @@ export async function startWork({ id, workers, parts, clock }: WorkOptions): Pro
         runners.push(runner);
       }),
     );
+    // Whoever takes over from this process needs to know what it locks under.
+    await heartbeat.beat();
     ticks = startTicks({ database, schedules: clock ? schedulesOf(tasks) : [], logger });
   } catch (error) {
     await stop();
