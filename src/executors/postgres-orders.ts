@@ -7,7 +7,7 @@ import { OrchestratorError } from "../core/errors.ts";
 import { idleSleep } from "../core/sleep.ts";
 import type { ExecuteRequest } from "../types/executor.ts";
 import type { ExecutionStatus } from "../types/conductor.ts";
-import { type OrderRow, takeRow } from "./order-rows.ts";
+import { parseRow, takeRow } from "./order-rows.ts";
 import type { LeftReason, PendingOrder } from "./pending-orders.ts";
 import { orderTimedOut, workerLost } from "./work-order.ts";
 
@@ -125,13 +125,13 @@ export function createPostgresOrders({ database, ready, closing }: Parts): Postg
       `select status, error from ${TABLES}.executions where id = $1`,
       [order.id],
     );
-    const rows = await database.query<{ n: string; row: OrderRow }>(
-      `select n, row from ${TABLES}.notes where execution = $1 and n > $2 order by n`,
+    const rows = await database.query<{ n: string; row: string }>(
+      `select n, row::text as row from ${TABLES}.notes where execution = $1 and n > $2 order by n`,
       [order.id, order.read],
     );
     for (const { n, row } of rows) {
       order.read = n;
-      if (!order.settled) takeRow(order, row);
+      if (!order.settled) takeRow(order, parseRow(row));
     }
     if (order.settled) return;
     order.idle = state?.status === "queued";

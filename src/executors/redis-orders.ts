@@ -3,7 +3,7 @@ import type { Redis } from "ioredis";
 import { OrchestratorError } from "../core/errors.ts";
 import { idleSleep } from "../core/sleep.ts";
 import type { WorkOrder } from "../types/work.ts";
-import { type OrderRow, takeRow } from "./order-rows.ts";
+import { parseRow, takeRow } from "./order-rows.ts";
 import type { LeftReason, PendingOrder } from "./pending-orders.ts";
 import {
   keptOrders,
@@ -24,6 +24,8 @@ export interface RedisOrder extends PendingOrder {
   added: boolean;
   /** Epoch milliseconds of the last look at it. */
   lookedAt: number;
+  /** Who has given it back last. */
+  givenBackBy?: string;
   /** Since when its worker is missed, or any worker. */
   absentSince?: number;
   /** The look under way, and whether there is to be another. */
@@ -140,7 +142,9 @@ export function createRedisOrders({
     order.read += logs.length;
     for (const text of logs) {
       if (order.settled) return;
-      takeRow(order, JSON.parse(text) as OrderRow);
+      const row = parseRow(text);
+      if (row.row === "returned") order.givenBackBy = row.worker;
+      takeRow(order, row);
     }
     if (!order.settled && logs.length === 0) await readState(order);
   }
@@ -165,7 +169,9 @@ export function createRedisOrders({
       return;
     }
     // It may have died before it could say so.
-    if (order.worker === undefined && job.processedBy) order.begin(job.processedBy);
+    const { processedBy } = job;
+    if (order.worker !== undefined || !processedBy || processedBy === order.givenBackBy) return;
+    order.begin(processedBy);
   }
 
   /** Says what has become of an order to whoever asks for it, and to its worker. */

@@ -3,8 +3,9 @@ import { orderLimits } from "../executors/work-order.ts";
 import type { RunnerEvent } from "../types/runner.ts";
 import type { OrderOutcome } from "./source.ts";
 
-/** What an outcome is told by; nothing where nobody waits, or another is to have it. */
+/** What an outcome is told by; nothing where nobody waits. */
 export function rowOf(outcome: OrderOutcome, worker: string): OrderRow | undefined {
+  if (outcome.kind === "returned") return { row: "returned", worker };
   if (outcome.kind === "timed-out") return { row: "timeout", worker };
   if (outcome.kind !== "answered") return undefined;
   const { answer } = outcome;

@@ -39,7 +39,8 @@ export function createPostgresSource(parts: ConductorParts): WorkSource {
 function orderTask(queue: string, { id, take }: SourceWorker): Task<never> {
   const handler = async (event: InvokeEvent<WorkOrder>, ctx: NotingContext): Promise<void> => {
     const rows = createRows((row) => ctx.note(row));
-    rows.add({ row: "begin", worker: id });
+    // Nothing is executed of which nobody could know.
+    await ctx.note({ row: "begin", worker: id });
     const outcome = await take(event.payload, { signal: ctx.signal, onEvent: rows.event });
     const row = rowOf(outcome, id);
     if (row) rows.add(row);
