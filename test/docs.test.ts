@@ -219,6 +219,7 @@ function optionPaths(): string[] {
         "circuit",
         "execution",
         "executors",
+        "postgres",
         "redis",
         "retention",
         "shutdown",

@@ -1,6 +1,7 @@
 import { type ArgsDef, type CommandDef, defineCommand } from "citty";
-import { assertRedisUrl } from "../core/executor-options.ts";
-import { createRunnerWorker } from "../worker/runner-worker.ts";
+import { assertPostgresUrl, assertRedisUrl } from "../core/executor-options.ts";
+import { Conductor } from "../worker/conductor.ts";
+import { createRunnerWorker, type RunnerWorkerOptions } from "../worker/runner-worker.ts";
 import { invalid, numberOf, readOptions } from "./options.ts";
 import { loadRunners } from "./runners.ts";
 import { surviveFaults } from "./service.ts";
@@ -15,6 +16,11 @@ const options: ArgsDef = {
     type: "string",
     valueHint: "url",
     description: "Redis to pull from (env ORCHESTRATOR_REDIS_URL)",
+  },
+  postgres: {
+    type: "string",
+    valueHint: "url",
+    description: "Postgres to pull from instead (env ORCHESTRATOR_POSTGRES_URL)",
   },
   prefix: {
     type: "string",
@@ -52,19 +58,15 @@ export const worker: CommandDef = defineCommand({
   args: options,
   async run({ args }) {
     const given = readOptions("worker", options, args);
-    const { ORCHESTRATOR_REDIS_URL: redisUrl, ORCHESTRATOR_REGION: ownRegion } = process.env;
-    const url = given["redis"] ?? (redisUrl || undefined);
-    if (url === undefined) {
-      throw invalid("Nothing to pull from: give --redis a URL, or set ORCHESTRATOR_REDIS_URL");
-    }
-    assertRedisUrl(url, given["redis"] === undefined ? "ORCHESTRATOR_REDIS_URL" : "--redis");
+    const { ORCHESTRATOR_REGION: ownRegion } = process.env;
+    const place = placeOf(given);
     const runners = await loadRunners(given["runners"]);
     if (!runners) throw invalid("No runners: name their module with --runners");
     const region = given["region"] ?? (ownRegion || undefined);
-    const { prefix, id } = given;
+    const { id } = given;
     surviveFaults();
     const running = createRunnerWorker({
-      redis: { url, ...(prefix !== undefined && { prefix }) },
+      ...place,
       runners,
       ...(region !== undefined && { region }),
       ...(id !== undefined && { id }),
@@ -79,6 +81,36 @@ export const worker: CommandDef = defineCommand({
     process.exit(0);
   },
 });
+
+/** Where it pulls from. */
+function placeOf(
+  given: Record<string, string | undefined>,
+): Pick<RunnerWorkerOptions, "conductor" | "redis"> {
+  const { ORCHESTRATOR_REDIS_URL: redisUrl, ORCHESTRATOR_POSTGRES_URL: postgresUrl } = process.env;
+  const { redis, postgres, prefix } = given;
+  if (redis !== undefined && postgres !== undefined) {
+    throw invalid("--redis and --postgres are two places to pull from: give one");
+  }
+  const named = redis !== undefined || postgres !== undefined;
+  if (!named && redisUrl && postgresUrl) {
+    throw invalid(
+      "ORCHESTRATOR_REDIS_URL and ORCHESTRATOR_POSTGRES_URL are two places to pull from: say which with --redis or --postgres",
+    );
+  }
+  const url = named ? redis : redisUrl || undefined;
+  if (url !== undefined) {
+    assertRedisUrl(url, named ? "--redis" : "ORCHESTRATOR_REDIS_URL");
+    return { redis: { url, ...(prefix !== undefined && { prefix }) } };
+  }
+  const connectionString = named ? postgres : postgresUrl || undefined;
+  if (connectionString === undefined) {
+    throw invalid(
+      "Nothing to pull from: give --redis or --postgres a URL, or set ORCHESTRATOR_REDIS_URL or ORCHESTRATOR_POSTGRES_URL",
+    );
+  }
+  assertPostgresUrl(connectionString, named ? "--postgres" : "ORCHESTRATOR_POSTGRES_URL");
+  return { conductor: Conductor.create({ connectionString }) };
+}
 
 /** The numbers among the options, by what they are called where they go. */
 function numbersOf<Name extends string>(

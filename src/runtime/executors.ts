@@ -43,9 +43,14 @@ const entries: Partial<Record<PullMode, Entry>> = {
       const path = "orchestrator.executors.postgres";
       return () => createPostgresExecutor({ ...postgres, path });
     }
-    const name = ["ORCHESTRATOR_POSTGRES_URL", ...worldsUrl(env)].find((name) => env[name]);
-    if (name === undefined) return undefined;
-    return () => openPostgresExecutor(env[name] as string, name);
+    if (env.ORCHESTRATOR_POSTGRES_URL) {
+      const { ORCHESTRATOR_POSTGRES_URL: url } = env;
+      return () => openPostgresExecutor(url, "ORCHESTRATOR_POSTGRES_URL");
+    }
+    // Where the World is Postgres, workers may pull from the same.
+    const url = env.WORKFLOW_POSTGRES_URL;
+    if (env.WORKFLOW_TARGET_WORLD !== "@workflow/world-postgres" || !url) return undefined;
+    return () => openPostgresExecutor(url, "WORKFLOW_POSTGRES_URL");
   },
 };
 
@@ -63,17 +68,12 @@ async function openRedisExecutor(
   }
 }
 
-/** Where the World is Postgres, workers may pull from the same. */
-function worldsUrl({ WORKFLOW_TARGET_WORLD }: ExecutorsParts["env"]): string[] {
-  return WORKFLOW_TARGET_WORLD === "@workflow/world-postgres" ? ["WORKFLOW_POSTGRES_URL"] : [];
-}
-
 async function openPostgresExecutor(url: string, name: string): Promise<Executor | undefined> {
   assertPostgresUrl(url, name);
   try {
     return await createPostgresExecutor({ url });
   } catch (error) {
-    // The World's variable may be there for runs alone, which do without graphile-worker's newer version.
+    // The World's variable may be there for runs alone, which do without these packages.
     if (name === "WORKFLOW_POSTGRES_URL" && isMissingPackage(error)) return undefined;
     throw error;
   }

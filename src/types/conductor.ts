@@ -280,11 +280,7 @@ export interface OrchestratorInfo {
   readonly isShuttingDown: boolean;
   readonly isStopped: boolean;
   /** The workers with the figures they have. */
-  readonly workers: readonly {
-    readonly queue: string;
-    readonly tasks: readonly string[];
-    readonly config: Required<WorkerConfig>;
-  }[];
+  readonly workers: readonly (Omit<QueueWorker, "tasks"> & { readonly tasks: readonly string[] })[];
 }
 
 /** A process's workers, from start to stop. */

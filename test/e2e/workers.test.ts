@@ -194,7 +194,7 @@ test("the command says what it needs", async () => {
   expect(nothing).toEqual({
     code: 1,
     output:
-      "[orchestrator] Nothing to pull from: give --redis a URL, or set ORCHESTRATOR_REDIS_URL\n",
+      "[orchestrator] Nothing to pull from: give --redis or --postgres a URL, or set ORCHESTRATOR_REDIS_URL or ORCHESTRATOR_POSTGRES_URL\n",
   });
   const odd = await runCli(["worker", "--redis", "secret"]);
   expect(odd.output).toBe("[orchestrator] --redis must be a URL such as redis://localhost:6379\n");

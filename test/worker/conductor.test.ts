@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { Pool } from "pg";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { Conductor } from "../../src/worker/index.ts";
 import { startEmptyPostgres, type TestPostgres } from "../_support/postgres.ts";
@@ -184,7 +184,7 @@ test("a pool of the caller's is used, left open, and left without listeners", as
     const { conductor, task, orchestrator } = await bench({ pool });
     const note = task("note", () => "done");
     const id = await conductor.invoke(note);
-    await orchestrator({ tasks: [note] }).drain();
+    await orchestrator({ tasks: [note], defaultWorker: { flushIntervalMs: 150 } }).drain();
     expect(await conductor.execution(id)).toMatchObject({ status: "completed", result: "done" });
     await conductor.close();
     expect(events.map((event) => pool.listenerCount(event))).toEqual(before);
@@ -193,6 +193,11 @@ test("a pool of the caller's is used, left open, and left without listeners", as
   } finally {
     await pool.end();
   }
+  // What graphile-worker has gathered is its business no more.
+  const complaints = vi.spyOn(console, "error");
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(complaints).not.toHaveBeenCalled();
+  complaints.mockRestore();
 });
 
 test("a pool that is too small is refused, before it locks itself up", async () => {

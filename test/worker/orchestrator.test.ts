@@ -250,3 +250,27 @@ test("a worker's figures are those that graphile-worker works with", async () =>
   // Nothing tells that its time has come but the next poll.
   expect(performance.now() - invoked).toBeGreaterThan(500);
 });
+
+test("a worker of graphile-worker that gives up is replaced, also while something runs", async () => {
+  const one = await bench();
+  const held = gate();
+  const begun = gate();
+  const long = one.task("long", () => {
+    begun.open();
+    return held.opened;
+  });
+  const short = one.task("short", nothing);
+  await one.orchestrator({ tasks: [long, short] }).start();
+  const running = await one.conductor.invoke(long);
+  await begun.opened;
+  // What it is told when any schema of graphile-worker's is migrated in this database.
+  await one.query(
+    `select pg_notify('worker:migrate', '{"migrationNumber": 99, "breaking": true}')`,
+  );
+  await until(() => one.lines.some(({ message }) => message.includes("has given up")));
+  const next = await one.conductor.invoke(short);
+  expect(await one.conductor.ended(next)).toMatchObject({ status: "completed" });
+  expect(process.exitCode).toBeUndefined();
+  held.open();
+  expect(await one.conductor.ended(running)).toMatchObject({ status: "completed", attempts: 1 });
+});
