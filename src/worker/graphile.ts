@@ -1,6 +1,7 @@
 import { EventEmitter } from "node:events";
 import type { JobHelpers, WorkerEvents } from "graphile-worker";
 import { importGraphile } from "../conductor/packages.ts";
+import { OrchestratorError } from "../core/errors.ts";
 import { idleSleep } from "../core/sleep.ts";
 import type { Delivery } from "../conductor/turns.ts";
 import type { ConductorLogger, PostgresPool, WorkerConfig } from "../types/conductor.ts";
@@ -26,7 +27,7 @@ export interface QueueRunnerOptions {
 const RESTART_MS = 1000;
 
 /** How long a worker may take until it has looked for work once. */
-const LOOK_MS = 10_000;
+const LOOK_MS = 5000;
 
 /** Lets graphile-worker look for a queue's work; started again where it gives up. Resolves when it looks. */
 export async function runQueue(options: QueueRunnerOptions): Promise<QueueRunner> {
@@ -81,6 +82,9 @@ async function begin(options: QueueRunnerOptions): Promise<Looking> {
       resolve();
     }),
   );
+  const failed = new Promise<void>((resolve) =>
+    events.once("worker:getJob:error", () => resolve()),
+  );
   const worker = runTaskList(
     {
       schema: options.schema,
@@ -107,13 +111,19 @@ async function begin(options: QueueRunnerOptions): Promise<Looking> {
     options.pool as never,
   );
   worker.promise.catch(() => undefined);
-  const over = new AbortController();
-  await Promise.race([looked, gone, idleSleep(LOOK_MS, over.signal)]);
-  over.abort();
-  return {
-    gone,
-    end() {
-      if (!isGone) Promise.resolve(worker.gracefulShutdown()).catch(() => undefined);
-    },
+  const end = (): void => {
+    if (!isGone) Promise.resolve(worker.gracefulShutdown()).catch(() => undefined);
   };
+  const over = new AbortController();
+  const looks = await Promise.race([
+    looked.then(() => true),
+    ...[failed, gone, idleSleep(LOOK_MS, over.signal)].map((one) => one.then(() => false)),
+  ]);
+  over.abort();
+  if (looks) return { gone, end };
+  // One that cannot at first never can: graphile-worker keeps the failure.
+  end();
+  throw new OrchestratorError("SERVER_UNREACHABLE", "Postgres went away while a worker started", {
+    retryable: true,
+  });
 }
