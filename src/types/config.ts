@@ -123,6 +123,29 @@ export interface ExecutionConfig {
   wait?: number;
 }
 
+/** The queue on Redis, for runs in `redis` mode. */
+export interface RedisExecutorConfig {
+  /** Without it `ORCHESTRATOR_REDIS_URL` is read at start. */
+  url?: string;
+  /**
+   * What all its keys start with; for Redis Cluster in braces, as `{orchestrator}`.
+   * @default "orchestrator"
+   */
+  prefix?: string;
+}
+
+/** The queue on Postgres, for runs in `postgres` mode. */
+export interface PostgresExecutorConfig {
+  /** Without it `ORCHESTRATOR_POSTGRES_URL` is read at start. */
+  url?: string;
+}
+
+/** Executors from which workers pull; without one, the environment says. */
+export interface ExecutorsConfig {
+  redis?: RedisExecutorConfig;
+  postgres?: PostgresExecutorConfig;
+}
+
 /** Who may be told of a run's end. */
 export interface CallbacksConfig {
   /**
@@ -212,6 +235,8 @@ export interface OrchestratorConfig {
   healthCheck?: HealthCheckConfig | false;
   circuit?: CircuitConfig;
   execution?: ExecutionConfig;
+  /** Executors from which workers pull. */
+  executors?: ExecutorsConfig;
   /** Pages of which other sites may use the API. Without it `CORS_ORIGINS` is read at start. */
   cors?: CorsConfig;
   /**
@@ -253,6 +278,12 @@ export type ResolvedWorld =
   | { type: "embedded"; retention: Required<RetentionConfig> }
   | { type: "target"; name: string };
 
+/** Executors as resolved; one whose place the options leave out is where the environment says, if it does. */
+export interface ResolvedExecutors {
+  redis: RedisExecutorConfig & { prefix: string };
+  postgres: PostgresExecutorConfig;
+}
+
 /** The configuration as resolved: defaults filled in, checked, plain JSON. Runtime code sees only this. */
 export interface OrchestratorOptions {
   pattern: string[];
@@ -270,6 +301,7 @@ export interface OrchestratorOptions {
   healthCheck: Required<HealthCheckConfig> | false;
   circuit: Required<CircuitConfig>;
   execution: Required<ExecutionConfig>;
+  executors: ResolvedExecutors;
   /** Without it the environment says. */
   cors?: CorsConfig;
   /** What it does not say, the environment does. */

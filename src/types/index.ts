@@ -1,3 +1,4 @@
+export type * from "./conductor.ts";
 export type * from "./config.ts";
 export type * from "./engine.ts";
 export type * from "./executor.ts";

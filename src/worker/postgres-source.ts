@@ -1,0 +1,58 @@
+import { randomUUID } from "node:crypto";
+import { ORDER, queueOfRegion } from "../conductor/orders.ts";
+import type { InvokeEvent, Task } from "../types/conductor.ts";
+import type { WorkOrder } from "../types/work.ts";
+import type { ConductorParts } from "../conductor/parts.ts";
+import { workerDefaults } from "./checks.ts";
+import { createRows, rowOf } from "./order-rows.ts";
+import type { SourceWorker, WorkSource } from "./source.ts";
+import type { NotingContext } from "./turn.ts";
+import { startWork, type Work } from "./work.ts";
+
+/** Orders from the queue of a region on Postgres: a task that is there already. */
+export function createPostgresSource(parts: ConductorParts): WorkSource {
+  let work: Work | undefined;
+  return {
+    place: "Postgres",
+    async start(session) {
+      const queue = queueOfRegion(session.region);
+      const config = {
+        ...workerDefaults,
+        concurrency: session.concurrency,
+        // What was fetched and finds no slot would keep other workers waiting.
+        fetchBatchSize: 1,
+        // A process that is done ends only when nothing is gathered any more.
+        flushIntervalMs: 200,
+      };
+      const workers = [{ queue, tasks: [orderTask(queue, session)], config }];
+      work = await startWork({ id: randomUUID(), workers, parts, clock: false });
+    },
+    async pause() {
+      work?.pause();
+    },
+    async close() {
+      await work?.stop();
+    },
+  };
+}
+
+function orderTask(queue: string, { id, take }: SourceWorker): Task<never> {
+  const handler = async (event: InvokeEvent<WorkOrder>, ctx: NotingContext): Promise<void> => {
+    const rows = createRows((row) => ctx.note(row));
+    // Nothing is executed of which nobody could know.
+    await ctx.note({ row: "begin", worker: id });
+    const outcome = await take(event.payload, { signal: ctx.signal, onEvent: rows.event });
+    const row = rowOf(outcome, id);
+    if (row) rows.add(row);
+    await rows.written();
+    // It stops: this is where it lets go.
+    if (outcome.kind === "returned") await ctx.checkpoint();
+  };
+  return {
+    name: ORDER,
+    queue,
+    maxAttempts: 1,
+    triggers: [{ invocable: true }],
+    handler: handler as unknown as Task["handler"],
+  };
+}
