@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { extname, isAbsolute, resolve } from "pathe";
+import { resolveExecutors } from "./core/executor-options.ts";
 import { parseLoadBalancer, parseRegistry } from "./core/server-options.ts";
 import {
   asObject,
@@ -39,6 +40,7 @@ function resolveKeys(config: unknown, rootDir: string): OrchestratorOptions {
     "healthCheck",
     "circuit",
     "execution",
+    "executors",
     "cors",
     "rateLimit",
     "world",
@@ -61,6 +63,7 @@ function resolveKeys(config: unknown, rootDir: string): OrchestratorOptions {
           ),
     runners: runners(isRegionMap(user.runners, runnerOptions) ? undefined : user.runners),
     ...resolveShared(user),
+    executors: resolveExecutors(user.executors),
   };
 }
 

@@ -41,7 +41,7 @@ const allowed: Record<string, RegExp> = {
   worker: /^(?:types|core|runner|executors|worker)\//,
   postgres: /^(?:types|core|postgres)\//,
   runtime: /^(?:types|core|executors|http|postgres|runner|runtime|worker|world)\//,
-  "config.ts": /^types\/|^core\/(?:server-config|server-options|settings)\.ts$/,
+  "config.ts": /^types\/|^core\/(?:executor-options|server-config|server-options|settings)\.ts$/,
   "nitro.ts": /^(?:types|build)\/|^config\.ts$/,
   "authors.ts":
     /^(?:types|core)\/|^runtime\/workflows\/(?:checkpoints|fan-out|references|steps)\.ts$/,

@@ -2,7 +2,7 @@ import type { Executor } from "../types/executor.ts";
 import type { Attempt, RunnerJob } from "../types/run.ts";
 import type { TraceContext } from "../types/observe.ts";
 import type { RunnerEvent, RunnerExecuteReply } from "../types/runner.ts";
-import type { AttemptOutcome, SelectedServer, ServerRegistry } from "../types/server.ts";
+import type { AttemptOutcome, SelectedServer, Server, ServerRegistry } from "../types/server.ts";
 import { onAbort } from "./abort.ts";
 import { type ErrorCode, isOrchestratorError, OrchestratorError } from "./errors.ts";
 import type { Lease, Leases } from "./leases.ts";
@@ -19,14 +19,16 @@ export interface AttemptOptions {
 }
 
 /** One attempt to make. */
-export interface AttemptRequest {
-  server: SelectedServer;
+export interface AttemptRequest<Place extends Server = SelectedServer> {
+  server: Place;
   job: RunnerJob;
   runId: string;
   jobId: string;
   /** 1 for the first try. */
   number: number;
   signal?: AbortSignal;
+  /** Where workers pull: told which one has begun it. */
+  onStart?: (worker: string) => void;
   /** Told of what the job's runners note, but not once the attempt is over. */
   onEvent?: (event: RunnerEvent) => void;
   trace?: TraceContext;
@@ -123,7 +125,8 @@ function outcomeOf(error: unknown): AttemptOutcome | undefined {
   return signsOfLife.has(error.code) ? { ok: true } : undefined;
 }
 
-function toError(cause: unknown, executor: string): OrchestratorError {
+/** What an executor rejected with, as an error of ours. */
+export function toError(cause: unknown, executor: string): OrchestratorError {
   if (isOrchestratorError(cause)) return cause;
   const message = cause instanceof Error ? cause.message : String(cause);
   return new OrchestratorError("EXECUTION_FAILED", `The ${executor} executor failed: ${message}`, {

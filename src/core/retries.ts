@@ -17,6 +17,8 @@ export interface ExecuteContext {
   signal?: AbortSignal;
   /** Called around every wait for a server, so that others may go on meanwhile. */
   aside?: <T>(wait: () => Promise<T>) => Promise<T>;
+  /** Called around the wait for a worker to begin; the job keeps its place, but nothing is in flight yet. */
+  queued?: <T>(wait: () => Promise<T>) => Promise<T>;
   /** Told why, when the job has to wait for a server. */
   onWait?: (reason: string) => void;
   /** Told of what the job's runners note, as it comes and each once. */
@@ -124,13 +126,17 @@ export function createRetries(options: RetriesOptions): RunJob {
         };
       }
       const { error } = end;
-      if (!error.retryable || number >= execution.attempts) throw failure(jobId, attempts, error);
+      if (!error.retryable || number >= execution.attempts) {
+        throw attemptsFailure(jobId, attempts, error);
+      }
       const { region } = server;
       try {
         const next = { region, key, signal, onWait, patient: !given };
         server = await waitAside(aside, () => nextServer(next, attempts, error.retryAfter));
       } catch (cause) {
-        throw noFurtherServer(cause) ? failure(jobId, attempts, error, cause.message) : cause;
+        throw noFurtherServer(cause)
+          ? attemptsFailure(jobId, attempts, error, cause.message)
+          : cause;
       }
     }
   };
@@ -141,7 +147,7 @@ function noFurtherServer(error: unknown): error is OrchestratorError {
 }
 
 /** What a job failed with, all its attempts told. */
-function failure(
+export function attemptsFailure(
   jobId: string,
   attempts: readonly Attempt[],
   last: OrchestratorError,

@@ -10,6 +10,7 @@ import type {
 } from "../types/run.ts";
 import { OrchestratorError } from "./errors.ts";
 import { runLimits } from "./run-limits.ts";
+import { modesInWords } from "./run-modes.ts";
 import { jobPassed } from "./run-state.ts";
 import { reservedRunIds } from "./run-workflow.ts";
 
@@ -34,16 +35,16 @@ interface Execution {
  * @throws OrchestratorError `INPUT_VALIDATION_FAILED` where there is no mode
  */
 export function runModeOf({ mode, regions, runners = [] }: RunRequest): RunMode {
-  if (mode === undefined) throw refusal(["mode"], "mode is required: 'local', 'remote' or 'plan'");
+  if (mode === undefined) throw refusal(["mode"], `mode is required: one of ${modesInWords}`);
   if (mode !== "plan") return mode;
   const regional = regions ?? runners.find((runner) => runner.region ?? runner.regions);
   return regional === undefined ? "local" : "remote";
 }
 
 /**
- * The jobs of a request in the order in which they first occur: one for each url and region in
- * `remote` mode, one for each url in `local` mode, with all runners of it. Every runner is expanded
- * over its own regions, else over the request's.
+ * The jobs of a request in the order in which they first occur: one for each url and region, in
+ * `local` mode one for each url, with all runners of it. Every runner is expanded over its own
+ * regions, else over the request's.
  *
  * @throws OrchestratorError `INPUT_VALIDATION_FAILED`; `data.issues` has each field's path
  */
@@ -61,7 +62,7 @@ export function planJobs(
   );
   const groups = new Map<string, Execution[]>();
   for (const execution of executions) {
-    const key = JSON.stringify([execution.url, mode === "remote" && execution.region]);
+    const key = JSON.stringify([execution.url, mode !== "local" && execution.region]);
     const group = groups.get(key);
     if (group) group.push(execution);
     else groups.set(key, [execution]);

@@ -3,6 +3,7 @@ import type { RunEngine, RunService } from "../types/engine.ts";
 import type { Manifest } from "../types/manifest.ts";
 import type { LoadBalancerHandle, ServerRegistryHandle } from "../types/server.ts";
 import type { Observability } from "../types/observe.ts";
+import type { RunMode } from "../types/run.ts";
 import type { Callbacks, Readiness, WorkflowRuns } from "../types/service.ts";
 import { errorResponse, failureOf, HttpProblem } from "./errors.ts";
 import type { EventStreamOptions } from "./events.ts";
@@ -23,6 +24,8 @@ export interface ApiOptions {
   engine: RunEngine;
   /** Runs over regions, of the workflow `run`. */
   runs: RunService;
+  /** Modes whose executor is there. */
+  modes: ReadonlySet<RunMode>;
   /** Runs of every workflow. */
   workflowRuns: WorkflowRuns;
   /** Tells of runs' ends. */

@@ -1,4 +1,5 @@
 import { runLimits } from "../core/run-limits.ts";
+import { modesInWords, runModes } from "../core/run-modes.ts";
 import type { RunFilter } from "../types/service.ts";
 import type { ValidationIssue } from "../types/manifest.ts";
 import type { RunRequest, RunStateName } from "../types/run.ts";
@@ -28,7 +29,7 @@ interface RawIssue {
   keys?: readonly string[];
 }
 
-const modes = ["local", "remote", "plan"] as const;
+const modes = [...runModes, "plan"] as const;
 
 /** Issues told at most: a large body may be wrong in every place. */
 const issueLimit = 20;
@@ -58,7 +59,7 @@ export function parseRunRequest(
   const mode = executing[0] ?? (toPlan ? "plan" : undefined);
   assertRunners(request);
   if (mode === undefined && request.rerun === undefined) {
-    throw badField("mode", "is required: one of 'local', 'remote', 'plan'");
+    throw badField("mode", `is required: one of ${modesInWords}`);
   }
   return { request: { ...request, ...(mode && { mode }) }, planning: toPlan };
 }
@@ -142,7 +143,7 @@ function modeOfQuery(text: string | null): RunRequest["mode"] {
   if (text === null) return undefined;
   const mode = modes.find((mode) => mode === text);
   if (mode) return mode;
-  throw badField("mode", `must be one of 'local', 'remote', 'plan' (got '${shorten(text)}')`);
+  throw badField("mode", `must be one of ${modesInWords} (got '${shorten(text)}')`);
 }
 
 /** A 400 with the issues, whose message says the first of them with their fields. */

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { runLimits } from "../core/run-limits.ts";
+import { runModes } from "../core/run-modes.ts";
 import type { ValidationIssue } from "../types/manifest.ts";
 import type {
   Attempt,
@@ -76,7 +77,7 @@ export const tagsSchema: z.ZodType<string[]> = z.array(text(runLimits.tag)).max(
 export const runRunnerSchema: z.ZodType<RunRunner> = z.strictObject({
   name: text(runLimits.name),
   region: region.optional().meta({
-    description: "Region whose servers execute it; `remote` needs this or `regions`.",
+    description: "Region whose servers or workers execute it; `remote` needs this or `regions`.",
   }),
   regions: regions.optional().meta({
     description: "The same runner in each of these regions, instead of `region`.",
@@ -110,10 +111,13 @@ export const runRequestSchema: z.ZodType<RunRequest> = z
     regions: regions.optional().meta({
       description: "Every runner in each of these regions, unless it names its own.",
     }),
-    mode: z.enum(["local", "remote", "plan"]).optional().meta({
-      description:
-        "`remote`: by the servers of each region. `local`: by this process. `plan`: starts nothing and answers with the jobs.",
-    }),
+    mode: z
+      .enum([...runModes, "plan"])
+      .optional()
+      .meta({
+        description:
+          "`remote`: by the servers of each region. `local`: by this process. `redis`, `postgres`, `k8s`: by workers that pull them, where that executor is configured. `plan`: starts nothing and answers with the jobs.",
+      }),
     concurrency: z.int().positive().optional().meta({
       description: "Jobs in flight at once; unlimited when absent, 1 is sequential.",
     }),
@@ -222,7 +226,9 @@ const planStepSchema: z.ZodType<PlanStep> = z.object({
   region: z.string().optional(),
   runners: z.array(z.string()),
   shard: count.meta({ description: "Jobs of one shard are executed by one durable step." }),
-  server: z.string().optional().meta({ description: "Id of the server it would go to now." }),
+  server: z.string().optional().meta({
+    description: "Id of the server it would go to now; where workers pull, of the region's queue.",
+  }),
   reason: z.string().optional().meta({ description: "Why there is no server." }),
 });
 
@@ -230,7 +236,7 @@ const planStepSchema: z.ZodType<PlanStep> = z.object({
 export const runPlanSchema: z.ZodType<RunPlan> = z.object({
   mode: z.literal("plan"),
   plan: z.object({
-    mode: z.enum(["local", "remote"]),
+    mode: z.enum(runModes),
     totalJobs: count,
     shards: count,
     concurrency: z.int().positive().optional(),

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { checkpointLimits } from "../core/checkpoint.ts";
+import { runModes } from "../core/run-modes.ts";
 import type {
   Checkpoint,
   RunEvent,
@@ -37,7 +38,7 @@ export const serviceRunSchema: z.ZodType<ServiceRun> = z
   .strictObject({
     id: runId,
     workflow: z.string().meta({ description: "Name of its workflow." }),
-    mode: z.enum(["local", "remote", "workflow"]).meta({
+    mode: z.enum([...runModes, "workflow"]).meta({
       description: "Who executes its jobs; `workflow` for a run of a workflow other than `run`.",
     }),
     status: serviceStatusSchema,

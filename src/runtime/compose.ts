@@ -1,6 +1,7 @@
 import { startHealthCheck, type HealthCheck } from "../core/health-check.ts";
 import { createLeases } from "../core/leases.ts";
 import { previewServers } from "../core/preview.ts";
+import { isPullMode } from "../core/run-modes.ts";
 import { createHttpProbe } from "../executors/http.ts";
 import { type ApiHandler, createApi } from "../http/app.ts";
 import { closeBrowser } from "../runner/browser.ts";
@@ -12,6 +13,7 @@ import type { EngineHandlers } from "./engine-world.ts";
 import { installExecution } from "./compose-execution.ts";
 import { composeRuns } from "./compose-runs.ts";
 import { createEngine } from "./engine.ts";
+import { createExecutors } from "./executors.ts";
 import { createObservability } from "./observability.ts";
 import { createServerGuard } from "./guard.ts";
 import { createInFlight } from "./in-flight.ts";
@@ -82,6 +84,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
   });
   const closing = new AbortController();
   const local = createLocalMode(parts.runners);
+  const executors = createExecutors({ config: options.executors, env });
   const leases = createLeases();
   const inFlight = createInFlight();
   const engine = createEngine(installed.starts, ends, closing.signal);
@@ -97,8 +100,10 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     manifest,
     news,
     inFlight,
-    preview: async (mode, jobs) =>
-      mode === "local" ? local.preview(jobs) : previewServers(jobs, servers!),
+    async preview(mode, jobs) {
+      if (mode === "local") return local.preview(jobs);
+      return isPullMode(mode) ? executors.preview(mode, jobs) : previewServers(jobs, servers!);
+    },
     callbacks: options.callbacks,
     env,
     note: (message, fields = {}) => observability.http.log.warn(fields, message),
@@ -113,9 +118,10 @@ export function compose(parts: CompositionParts): OrchestratorContext {
     const registry = await createRegistry(options, parts.modules.registry, env);
     const loadBalancer = await createBalancer(options, parts.modules.loadBalancer, env);
     servers = { registry, loadBalancer, leases, now: Date.now, random: Math.random };
+    await executors.start();
     const { execution } = options;
     const { jobs } = observability;
-    const executing = { installed, local, ends, inFlight, runs, jobs, execution };
+    const executing = { installed, local, executors, ends, inFlight, runs, jobs, execution };
     installExecution({ ...executing, registry, loadBalancer, leases });
     if (options.healthCheck) {
       health = startHealthCheck({ registry, probe: createHttpProbe(), ...options.healthCheck });
@@ -146,6 +152,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
       readiness,
       engine,
       runs: runs.regional,
+      modes: executors.modes,
       workflowRuns: runs.every,
       callbacks: runs.callbacks,
       streams: { closing: closing.signal, open: observability.http.eventStreams },
@@ -168,6 +175,7 @@ export function compose(parts: CompositionParts): OrchestratorContext {
       runs.checkpoints.stop();
       await runs.callbacks.close();
       guarding.close();
+      await executors.close();
       await observability.runs.close();
       await installed.close();
       await closeBrowser();

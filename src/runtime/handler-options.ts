@@ -1,4 +1,5 @@
 import { OrchestratorError } from "../core/errors.ts";
+import { resolveExecutors } from "../core/executor-options.ts";
 import { parseLoadBalancer, parseRegistry } from "../core/server-options.ts";
 import {
   asObject,
@@ -39,6 +40,7 @@ const known = [
   "healthCheck",
   "circuit",
   "execution",
+  "executors",
   "apiKeys",
   "cors",
   "rateLimit",
@@ -73,6 +75,7 @@ export function resolveHandlerOptions(given: unknown): HandlerSettings {
       registry,
       loadBalancer,
       ...resolveShared(user),
+      executors: resolveExecutors(user.executors),
     },
     ...(user.apiKeys !== undefined && {
       apiKeys: parseApiKeys(user.apiKeys, "orchestrator.apiKeys"),

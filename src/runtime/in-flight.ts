@@ -1,4 +1,5 @@
 import { onAbort } from "../core/abort.ts";
+import { handedBack, isHandedBack } from "../core/handed-back.ts";
 import { sleep } from "../core/sleep.ts";
 
 /** The jobs that this process executes, and their way back when it is to end. */
@@ -23,14 +24,6 @@ export interface JobInFlight {
   signal: AbortSignal;
   /** Waits for something that is no attempt, such as a server with room. */
   aside<T>(wait: () => Promise<T>): Promise<T>;
-}
-
-/** Why the signal of a job that is handed back aborts. */
-const handedBack: unique symbol = Symbol("handed back");
-
-/** Whether a job was handed back: whatever its execution came to then is not its end. */
-export function isHandedBack(signal: AbortSignal): boolean {
-  return signal.reason === handedBack;
 }
 
 /** Nothing in flight yet. */

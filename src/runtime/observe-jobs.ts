@@ -1,10 +1,11 @@
-import type { AttemptEnd, AttemptRequest, RunAttempt } from "../core/attempt.ts";
+import type { AttemptEnd, AttemptRequest } from "../core/attempt.ts";
 import type { Dispatcher, ExecuteContext } from "../core/dispatch.ts";
 import { isOrchestratorError } from "../core/errors.ts";
+import { isHandedBack } from "../core/handed-back.ts";
 import { failedEnd, type JobEnd } from "../core/job-ends.ts";
 import type { Log, Span, TraceContext, Tracing } from "../types/observe.ts";
 import type { JobResult, RunnerJob, RunStateName } from "../types/run.ts";
-import { isHandedBack } from "./in-flight.ts";
+import type { Server } from "../types/server.ts";
 import { otherLabel } from "./labels.ts";
 import type { Metrics } from "./metrics.ts";
 import type { JobRunner } from "./shards.ts";
@@ -26,7 +27,10 @@ export interface JobObserver {
   remote(run: JobRunner): JobRunner;
   /** The same runner, whose jobs are one attempt in this process. */
   local(run: JobRunner): JobRunner;
-  aroundAttempt(attempt: RunAttempt): RunAttempt;
+  /** An attempt for a queue counts from when a worker has begun it. */
+  aroundAttempt<Place extends Server>(
+    attempt: (request: AttemptRequest<Place>) => Promise<AttemptEnd>,
+  ): (request: AttemptRequest<Place>) => Promise<AttemptEnd>;
   /** The same dispatcher, for jobs of no shard. */
   alone(dispatcher: Dispatcher): Dispatcher;
   /** Told how a job ended. */
@@ -113,13 +117,15 @@ export function observeJobs(options: ObserveJobsOptions): JobObserver {
     );
   }
 
-  function startSpan({ server, runId, jobId, number }: AttemptRequest, job?: Watched): Span {
+  function startSpan(
+    { server, runId, jobId, number }: AttemptRequest<Server>,
+    job?: Watched,
+  ): Span {
     return tracing.start({
       name: "orchestrator attempt",
       kind: "client",
       attributes: {
-        "http.request.method": "POST",
-        ...addressOf(server.url),
+        ...(server.url !== "" && { "http.request.method": "POST", ...addressOf(server.url) }),
         "orchestrator.run.id": runId,
         "orchestrator.job.id": jobId,
         "orchestrator.attempt": number,
@@ -166,19 +172,36 @@ export function observeJobs(options: ObserveJobsOptions): JobObserver {
         }
       }),
     aroundAttempt: (attempt) => async (request) => {
-      const { server } = request;
+      const { onStart } = request;
+      const server = { ...request.server, region: request.server.region || NO_REGION };
       const key = `${request.runId}/${request.jobId}`;
-      regions.add(server.region);
-      attempted(key, server);
+      let begun = false;
+      const begin = (): void => {
+        if (begun) return;
+        begun = true;
+        regions.add(server.region);
+        attempted(key, server);
+        metrics.inFlight(server.region, server.id, 1);
+      };
+      if (!onStart) begin();
       const span = startSpan(request, watched.get(key));
-      metrics.inFlight(server.region, server.id, 1);
       let error: string | undefined = "cancelled";
       try {
-        const end = await span.run(() => attempt({ ...request, trace: span.context }));
+        const watching = {
+          ...request,
+          trace: span.context,
+          ...(onStart && {
+            onStart(worker: string) {
+              begin();
+              onStart(worker);
+            },
+          }),
+        };
+        const end = await span.run(() => attempt(watching));
         error = errorOf(end);
         return end;
       } finally {
-        metrics.inFlight(server.region, server.id, -1);
+        if (begun) metrics.inFlight(server.region, server.id, -1);
         span.end(error === undefined ? {} : { error });
       }
     },

@@ -2,6 +2,7 @@ import { onAbort } from "../core/abort.ts";
 import { longestTimer } from "../core/sleep.ts";
 import { parseJob } from "../core/job.ts";
 import { countEnds, failedEnd, type JobEnd, outcomeOf } from "../core/job-ends.ts";
+import { isHandedBack } from "../core/handed-back.ts";
 import { entryOf } from "../core/runner-events.ts";
 import { createSlots, type Slot, type Slots } from "../core/slots.ts";
 import type { ExecuteContext } from "../core/dispatch.ts";
@@ -9,7 +10,7 @@ import type { JobEntry } from "../types/journal.ts";
 import type { JobResult, PlannedJob, RunMode, RunnerJob } from "../types/run.ts";
 import type { ShardJob, ShardReply, ShardRequest } from "../types/shard.ts";
 import type { Durations } from "./durations.ts";
-import { type InFlight, isHandedBack, type JobInFlight } from "./in-flight.ts";
+import type { InFlight, JobInFlight } from "./in-flight.ts";
 import { type JournalView, viewJournal } from "./journal-view.ts";
 import type { Journals } from "./journal.ts";
 
@@ -192,6 +193,7 @@ export function createShards(options: ShardsOptions): Shards {
           note({ type: "job.started", jobId: job.id, at: now() });
           return answer;
         },
+        queued: (wait) => place.aside(wait),
         onWait: (reason) => note({ type: "job.waiting", jobId: job.id, at: now(), reason }),
         onEvent(event) {
           // A run that has ended takes no more, and one that timed out is about to.

@@ -89,6 +89,22 @@ export interface ExecutionConfig {
   wait?: number;
 }
 
+/** The queue on Redis, for runs in `redis` mode. */
+export interface RedisExecutorConfig {
+  /** Without it `ORCHESTRATOR_REDIS_URL` is read at start. */
+  url?: string;
+  /**
+   * What all its keys start with; for Redis Cluster in braces, as `{orchestrator}`.
+   * @default "orchestrator"
+   */
+  prefix?: string;
+}
+
+/** Executors from which workers pull; without one, the environment says. */
+export interface ExecutorsConfig {
+  redis?: RedisExecutorConfig;
+}
+
 /** Who may be told of a run's end. */
 export interface CallbacksConfig {
   /**
@@ -178,6 +194,8 @@ export interface OrchestratorConfig {
   healthCheck?: HealthCheckConfig | false;
   circuit?: CircuitConfig;
   execution?: ExecutionConfig;
+  /** Executors from which workers pull. */
+  executors?: ExecutorsConfig;
   /** Pages of which other sites may use the API. Without it `CORS_ORIGINS` is read at start. */
   cors?: CorsConfig;
   /**
@@ -235,6 +253,8 @@ export interface OrchestratorOptions {
   healthCheck: Required<HealthCheckConfig> | false;
   circuit: Required<CircuitConfig>;
   execution: Required<ExecutionConfig>;
+  /** What it does not say, the environment does. */
+  executors: ExecutorsConfig;
   /** Without it the environment says. */
   cors?: CorsConfig;
   /** What it does not say, the environment does. */

@@ -3,6 +3,7 @@ import type {
   CircuitConfig,
   CorsConfig,
   ExecutionConfig,
+  ExecutorsConfig,
   HealthCheckConfig,
   LoadBalancerConfig,
   LoadBalancerModule,
@@ -54,6 +55,8 @@ export interface OrchestratorHandlerOptions {
   healthCheck?: HealthCheckConfig | false;
   circuit?: CircuitConfig;
   execution?: ExecutionConfig;
+  /** Executors from which workers pull. */
+  executors?: ExecutorsConfig;
   /** The keys that requests must carry. Without it `ORCHESTRATOR_API_KEYS` and `ORCHESTRATOR_API_KEY` are read at start; where neither is set, requests need none. */
   apiKeys?: ApiKey[];
   /** Pages of which other sites may use the API. Without it `CORS_ORIGINS` is read at start. */

@@ -72,8 +72,11 @@ export interface Aggregate {
   regions: Record<string, Summary & { jobs: number; failedJobs: number }>;
 }
 
-/** Who executes a run's jobs: runner servers over HTTP, or this process. */
-export type RunMode = "local" | "remote";
+/** Executors from which workers pull: a queue on Redis or Postgres, or a Kubernetes Job for each attempt. */
+export type PullMode = "k8s" | "postgres" | "redis";
+
+/** Who executes a run's jobs: this process, runner servers over HTTP, or workers that pull them. */
+export type RunMode = "local" | "remote" | PullMode;
 
 /** When a run counts as completed. Without one, a failing result does not fail it. */
 export type FailurePolicy =
@@ -89,7 +92,7 @@ export type FailurePolicy =
 /** One runner of a run request. */
 export interface RunRunner {
   name: string;
-  /** Region whose servers execute it; `remote` needs this or `regions`. */
+  /** Region whose servers or workers execute it; `remote` needs this or `regions`. */
   region?: string;
   /** The same runner in each of these regions, instead of `region`. */
   regions?: string[];

@@ -24,7 +24,7 @@ export interface MemoryRuns {
   runs: RunService;
   engine: RunEngine;
   /** What else the API is served from. */
-  service: Pick<ApiOptions, "callbacks" | "streams" | "workflowRuns">;
+  service: Pick<ApiOptions, "callbacks" | "modes" | "streams" | "workflowRuns">;
   /** The run of an id, its own or the engine's. */
   of(id: string): MemoryRun;
   /** How many runs have been started. */
@@ -153,6 +153,7 @@ export function createMemoryRuns(now: () => number = Date.now): MemoryRuns {
   }
 
   const service: MemoryRuns["service"] = {
+    modes: new Set(["local", "remote"]),
     workflowRuns: createMemoryService({ all: () => [...byEngineId.values()], find, finish, now }),
     callbacks: { assertAllowed: () => undefined, register: async () => undefined },
     streams: { closing: new AbortController().signal },

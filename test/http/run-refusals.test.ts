@@ -62,8 +62,31 @@ describe("400 names the field, in the form with issues, and starts nothing:", ()
     ["a runner that is null", { runners: [null] }, "runners[0] must be an object"],
     ["a field we do not know", { regoins: [] }, "regoins is not expected"],
     ["a field every object has", { constructor: 1 }, "constructor is not expected"],
-    ["no mode", { mode: undefined }, "mode is required: one of 'local', 'remote', 'plan'"],
-    ["a mode of later", { mode: "k8s" }, "mode must be one of 'local', 'remote', 'plan'"],
+    [
+      "no mode",
+      { mode: undefined },
+      "mode is required: one of 'local', 'remote', 'redis', 'postgres', 'k8s', 'plan'",
+    ],
+    [
+      "a mode there is not",
+      { mode: "ssh" },
+      "mode must be one of 'local', 'remote', 'redis', 'postgres', 'k8s', 'plan'",
+    ],
+    [
+      "a mode without its executor",
+      { mode: "redis" },
+      "mode 'redis' has no executor here: set ORCHESTRATOR_REDIS_URL, or the option orchestrator.executors.redis",
+    ],
+    [
+      "another",
+      { mode: "postgres" },
+      "mode 'postgres' has no executor here: set ORCHESTRATOR_POSTGRES_URL, or the option orchestrator.executors.postgres",
+    ],
+    [
+      "the third",
+      { mode: "k8s" },
+      "mode 'k8s' has no executor here: set the option orchestrator.executors.kubernetes",
+    ],
     ["no region in the list", { regions: [] }, "regions must have at least 1 entry"],
     ["no jobs at once", { concurrency: 0 }, "concurrency must be greater than 0"],
     ["one job and a half", { concurrency: 1.5 }, "concurrency must be a whole number"],
@@ -123,9 +146,17 @@ describe("400 names the field, in the form with issues, and starts nothing:", ()
   });
 
   test.each<[string, object, string]>([
-    ["?mode=k8s", valid, "mode must be one of 'local', 'remote', 'plan' (got 'k8s')"],
+    [
+      "?mode=ssh",
+      valid,
+      "mode must be one of 'local', 'remote', 'redis', 'postgres', 'k8s', 'plan' (got 'ssh')",
+    ],
     ["?mode=local", valid, "mode is 'remote' in the body and 'local' in the query"],
-    ["?mode=", valid, "mode must be one of 'local', 'remote', 'plan' (got '')"],
+    [
+      "?mode=",
+      valid,
+      "mode must be one of 'local', 'remote', 'redis', 'postgres', 'k8s', 'plan' (got '')",
+    ],
   ])("the query %s", async (query, body, message) => {
     expect((await api.send(query, body)).body).toMatchObject({ status: 400, message });
   });

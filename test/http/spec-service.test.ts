@@ -44,6 +44,7 @@ test("errors of the service", async () => {
     wrongConcurrency: { mode: "remote", runners: [runner], concurrency: 0 },
     noRegion: { mode: "remote", runners: [withUrl] },
     noUrl: { mode: "local", runners: [runner] },
+    noExecutor: { mode: "redis", runners: [withUrl] },
     unknownWorkflow: { workflow: "nope" },
     wrongMetadata: { metadata: "nightly" },
     wrongCallback: { callback: { url: "/hooks/runs" } },

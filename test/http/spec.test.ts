@@ -71,6 +71,7 @@ describe("the examples are what the server takes and answers", () => {
       wrongConcurrency: { mode: "remote", runners: [{ name }], concurrency: 0 },
       noRegion: { mode: "remote", runners: [{ name, input }] },
       noUrl: { mode: "local", runners: [{ name }] },
+      noExecutor: { mode: "redis", runners: [{ name, input }] },
     };
     for (const [example, body] of Object.entries(requests)) {
       expect((await post("", body)).body, example).toEqual(bad[example]!.value);

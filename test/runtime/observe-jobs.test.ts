@@ -60,6 +60,7 @@ async function setup(servers: Server[], execute: (request: ExecuteRequest) => Pr
     inFlight: createInFlight(),
     input: () => Promise.reject(new Error("not asked for")),
     runners: {
+      ...{ redis: notUsed, postgres: notUsed, k8s: notUsed },
       remote: jobs.remote(dispatcher.dispatch),
       local: jobs.local(async (_job, { jobId }) => ({
         jobId,
@@ -288,3 +289,7 @@ runs_total{someLabel="x"} 1
     "runs_total has a label that is not in snake_case: someLabel",
   ]);
 });
+
+function notUsed(): Promise<never> {
+  return Promise.reject(new Error("not used"));
+}

@@ -45,7 +45,7 @@ export function shardsOf(
   alone = false,
   inFlight = createInFlight(),
 ): Shards {
-  const runners = { remote, local: remote };
+  const runners = { remote, local: remote, redis: remote, postgres: remote, k8s: remote };
   const input = (runId: string): Promise<never> =>
     Promise.reject(new Error(`${runId} was asked for its input`));
   const durations = createDurations();

@@ -1,3 +1,4 @@
+import { runModes } from "../../core/run-modes.ts";
 import type { JsonObject } from "../../types/index.ts";
 
 /** An operation, before it has its place. */
@@ -89,7 +90,7 @@ export const parameters: Record<ParameterName, JsonObject> = {
     name: "mode",
     in: "query",
     description: "Stands in for a body without a mode; `plan` goes with any.",
-    schema: { type: "string", enum: ["local", "remote", "plan"] },
+    schema: { type: "string", enum: [...runModes, "plan"] },
   },
   Wait: {
     name: "wait",

@@ -1,9 +1,11 @@
+import { notConfigured } from "../../core/run-modes.ts";
 import { planJobs } from "../../core/run-plan.ts";
 import type { JsonObject, Manifest } from "../../types/index.ts";
 import { HttpProblem } from "../errors.ts";
 import { waitSeconds } from "../parameters.ts";
 import { unknownWorkflow } from "../routes/workflows.ts";
 import { parseRunRequest } from "../run-request.ts";
+import { badField } from "../start-request.ts";
 import { refer } from "./components.ts";
 import {
   type ErrorForm,
@@ -83,6 +85,7 @@ export function wrongRequests(runner: string): Problems {
     noUrl: thrownBy(() =>
       planJobs({ mode: "local", runners: [{ name: runner }] }, "local", { uuid }),
     ),
+    noExecutor: badField("mode", notConfigured("redis")),
     notJson: new HttpProblem(400, "The body is not valid JSON: Unexpected end of JSON input"),
   };
 }

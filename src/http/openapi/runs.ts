@@ -71,7 +71,7 @@ async function submitOperation(runner: ExampleRunner): Promise<Operation> {
     tags: ["runs"],
     summary: "Submit a run",
     description:
-      "Answers at once: the run is stored, and goes on through a restart. In `remote` mode each url and region is a job, which a server of the region executes; in `local` mode each url is one, which this process executes. A check that fails is a result and does not fail the run, unless `failurePolicy` says so.",
+      "Answers at once: the run is stored, and goes on through a restart. In `remote` mode each url and region is a job, which a server of the region executes; in `local` mode each url is one, which this process executes. In the modes `redis`, `postgres` and `k8s` each url and region is a job that a worker pulls; without a region it waits for one that has none. A check that fails is a result and does not fail the run, unless `failurePolicy` says so.",
     parameters: [parameter("Mode"), parameter("IdempotencyKey"), parameter("ActorId")],
     requestBody: {
       required: true,

@@ -2,6 +2,7 @@ import { hasEnded } from "../../core/run-state.ts";
 import type { H3Event } from "h3";
 import { canonicalJson } from "../../core/body.ts";
 import { assertRunId, jobsToRerun, planJobs, runInput, runModeOf } from "../../core/run-plan.ts";
+import { notConfigured } from "../../core/run-modes.ts";
 import { runWorkflow } from "../../core/run-workflow.ts";
 import type { RunAbout } from "../../types/engine.ts";
 import type { Manifest } from "../../types/manifest.ts";
@@ -77,6 +78,7 @@ export async function submitBody(
     );
   }
   const { jobs, mode } = await planOf(request, options);
+  if (!options.modes.has(mode)) throw badField("mode", notConfigured(mode));
   const input = runInput(request, mode, jobs, { now: Date.now() });
   if (planning) return runs.plan(input);
   const more = [about.metadata, callback && { callback: callback.url }].filter(Boolean);

@@ -1,0 +1,50 @@
+import type { ExecutorsConfig } from "../types/config.ts";
+import { asObject, assertKnownKeys, invalid } from "./settings.ts";
+
+/**
+ * The executors of an `executors` option, checked; what it leaves out, the environment may say.
+ *
+ * @throws OrchestratorError `CONFIG_INVALID`, whose message starts with the option's path
+ */
+export function resolveExecutors(value: unknown): ExecutorsConfig {
+  const path = "orchestrator.executors";
+  if (value === undefined) return {};
+  const given = asObject(value, path);
+  assertKnownKeys(given, ["redis"], path);
+  const { redis } = given;
+  return { ...(redis !== undefined && { redis: resolveRedis(redis, `${path}.redis`) }) };
+}
+
+function resolveRedis(value: unknown, path: string): NonNullable<ExecutorsConfig["redis"]> {
+  const given = asObject(value, path);
+  assertKnownKeys(given, ["url", "prefix"], path);
+  const { url, prefix } = given;
+  if (url !== undefined) assertRedisUrl(url, `${path}.url`);
+  if (prefix !== undefined) assertRedisPrefix(prefix, `${path}.prefix`);
+  return {
+    ...(url !== undefined && { url: url as string }),
+    ...(prefix !== undefined && { prefix: prefix as string }),
+  };
+}
+
+/**
+ * Refuses what is no URL of a Redis.
+ *
+ * @throws OrchestratorError `CONFIG_INVALID`, whose message starts with `path`
+ */
+export function assertRedisUrl(value: unknown, path: string): asserts value is string {
+  const url = typeof value === "string" && URL.canParse(value) ? new URL(value) : undefined;
+  if (url && /^rediss?:$/.test(url.protocol) && url.hostname !== "") return;
+  // Not what it is: a password may stand in it.
+  throw invalid(path, "must be a URL such as redis://localhost:6379", typeof value);
+}
+
+/**
+ * Refuses what keys cannot start with.
+ *
+ * @throws OrchestratorError `CONFIG_INVALID`, whose message starts with `path`
+ */
+export function assertRedisPrefix(value: unknown, path: string): asserts value is string {
+  if (typeof value === "string" && /^[\w.{}-]{1,100}$/.test(value)) return;
+  throw invalid(path, "must be 1 to 100 letters, digits and . _ - { }", value);
+}
