@@ -3,8 +3,9 @@ import { defineCommand, renderUsage, runCommand } from "citty";
 import { version } from "../core/version.ts";
 import { reasonOf } from "../core/errors.ts";
 import { serve } from "./serve.ts";
+import { worker } from "./worker.ts";
 
-const commands = { serve };
+const commands = { serve, worker };
 
 const orchestrator = defineCommand({
   meta: {

@@ -208,5 +208,5 @@ export async function runAttempt(
   over.abort(new DOMException("the attempt is over", "AbortError"));
   for (const off of offs) off();
   for (const timer of timers.values()) clearTimeout(timer);
-  return { ...end, ...(job && { job }), asked, ended: state.type === "ended" };
+  return { ...end, ...(job && { job }), asked, ended: (state as PodState).type === "ended" };
 }

@@ -1,7 +1,6 @@
 import { OrchestratorError, isOrchestratorError, reasonOf } from "../core/errors.ts";
-import { isHandedBack } from "../core/handed-back.ts";
 import { parseKubernetesOptions } from "../core/kubernetes-options.ts";
-import type { ExecuteRequest, Executor } from "../types/executor.ts";
+import type { Executor } from "../types/executor.ts";
 import type { KubernetesConfig } from "../types/kubernetes.ts";
 import { type KubernetesEnd, runAttempt } from "./kubernetes-attempt.ts";
 import { type Cluster, openCluster, optionsPath } from "./kubernetes-cluster.ts";
@@ -49,13 +48,8 @@ export function createKubernetesExecutor(config: KubernetesConfig): Executor {
     return starting;
   }
 
-  function mayDelete(
-    request: ExecuteRequest,
-    { reply, error, asked, ended }: KubernetesEnd,
-  ): boolean {
+  function mayDelete({ reply, error, asked, ended }: KubernetesEnd): boolean {
     if (reply || !asked || ended || closing.signal.aborted) return false;
-    // Whoever takes it over finds its Job.
-    if (request.signal && isHandedBack(request.signal)) return false;
     // One that is for another order is not ours.
     return !(
       isOrchestratorError(error) &&
@@ -104,7 +98,7 @@ export function createKubernetesExecutor(config: KubernetesConfig): Executor {
       const others = waiting.get(name)! - 1;
       if (others > 0) waiting.set(name, others);
       else waiting.delete(name);
-      if (others === 0 && mayDelete(request, end)) {
+      if (others === 0 && mayDelete(end)) {
         const farewell = remove(target, jobName(request), end.job?.uid);
         farewells.add(farewell);
         void farewell.finally(() => farewells.delete(farewell));
