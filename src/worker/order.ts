@@ -3,7 +3,6 @@ import { bytesOf } from "../core/runner-events.ts";
 import { OrchestratorError, reasonOf } from "../core/errors.ts";
 import { createFrameWriter } from "../core/order-frames.ts";
 import { isPlainObject } from "../core/runner-result.ts";
-import { closeBrowser } from "../runner/browser.ts";
 import { collectRunners } from "../runner/catalog.ts";
 import type { WorkOrder } from "../types/work.ts";
 import { createOrderExecutor } from "./orders.ts";
@@ -45,14 +44,10 @@ export async function executeOrder(options: OrderOptions): Promise<void> {
     const lines = frame(message);
     printed = printed.then(() => print(lines));
   };
-  try {
-    const answer = await execute(order, { signal, onEvent: say });
-    const bytes = bytesOf(JSON.stringify(answer.body));
-    say(bytes > ANSWER_BYTES ? { tooLarge: bytes } : { answer });
-    await printed;
-  } finally {
-    await closeBrowser();
-  }
+  const answer = await execute(order, { signal, onEvent: say });
+  const bytes = bytesOf(JSON.stringify(answer.body));
+  say(bytes > ANSWER_BYTES ? { tooLarge: bytes } : { answer });
+  await printed;
 }
 
 /** Takes the order out of the environment, so that no runner reads the nonce there by accident. */
