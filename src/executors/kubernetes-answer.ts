@@ -22,6 +22,9 @@ const MESSAGE = ANSWER_BYTES + 64 * 1024;
 /** Milliseconds that a log may stay open once its container has ended. */
 const OPEN_MS = 10_000;
 
+/** Milliseconds in which the log of a container that has ended is asked for, while its node does not answer. */
+const REST_MS = 3000;
+
 /** Whose log is read. */
 export interface LogOf {
   api: KubernetesApi;
@@ -92,7 +95,8 @@ export async function readAnswer(
       // Of a container that does not run yet, a log cannot be had.
       if (!isPassing(error) && !hasStatus(error, 400)) throw asRefusal(error);
       awaySince ??= Date.now();
-      if (Date.now() - awaySince > outage) throw givenUp(error);
+      const unknown = error.status === 0 || watch.ended() === undefined;
+      if (Date.now() - awaySince > (unknown ? outage : REST_MS)) throw givenUp(error);
     }
     failures++;
     const wait = 50 + backoff(failures, { base: 400, max: 2000 });

@@ -73,8 +73,7 @@ export function orderDigest({ request }: WorkOrder): string {
 export function jobOf(request: ExecuteRequest, order: WorkOrder, options: JobOptions): JobManifest {
   const { template, namespace, nonce, ttl } = options;
   const name = jobName(request);
-  // A `$` would be one of a variable of Kubernetes.
-  const text = JSON.stringify({ nonce, order }).replaceAll("$", "\\u0024");
+  const text = JSON.stringify({ nonce, order });
   const bytes = Buffer.byteLength(text);
   if (bytes > orderLimit) {
     throw new OrchestratorError(
@@ -89,7 +88,9 @@ export function jobOf(request: ExecuteRequest, order: WorkOrder, options: JobOpt
     [annotations.order]: orderDigest(order),
     [annotations.nonce]: nonce,
   };
-  const inline = bytes <= INLINE_BYTES;
+  // A `$` would be one of a variable of Kubernetes.
+  const escaped = text.replaceAll("$", "\\u0024");
+  const inline = Buffer.byteLength(escaped) <= INLINE_BYTES;
   const limit = (request.wait ?? 0) + request.timeout;
   const job: Job = {
     apiVersion: "batch/v1",
@@ -112,7 +113,7 @@ export function jobOf(request: ExecuteRequest, order: WorkOrder, options: JobOpt
           labels: { ...template.pod.labels, ...labels },
           annotations: template.pod.annotations,
         },
-        spec: podSpecOf(options, inline ? { text } : { secret: name }),
+        spec: podSpecOf(options, inline ? { text: escaped } : { secret: name }),
       },
     },
   };

@@ -17,21 +17,22 @@ const usual: ReadonlySet<string> = new Set(["ContainerCreating", "PodInitializin
 export function podState(pod: Pod, container: string): PodState {
   const { status = {}, metadata } = pod;
   const own = status.containerStatuses?.find(({ name }) => name === container)?.state;
-  const disrupted = disruption(status.conditions);
+  const deleted = metadata.deletionTimestamp === undefined ? undefined : "the pod was deleted";
+  const taken = disruption(status.conditions) ?? deleted;
   if (own?.terminated) {
-    return { type: "ended", reason: disrupted ?? endOf(own.terminated, status), began: true };
+    return { type: "ended", reason: taken ?? endOf(own.terminated, status), began: true };
   }
   const failed = status.phase === "Failed" || status.phase === "Succeeded";
   if (failed) {
     return {
       type: "ended",
-      reason: disrupted ?? textOf(status) ?? `the pod is ${status.phase}`,
+      reason: taken ?? textOf(status) ?? `the pod is ${status.phase}`,
       began: own?.running !== undefined,
     };
   }
   if (metadata.deletionTimestamp !== undefined) {
     const grace = (metadata.deletionGracePeriodSeconds ?? 30) * 1000;
-    return { type: "ending", reason: disrupted ?? "the pod was deleted", grace };
+    return { type: "ending", reason: taken!, grace };
   }
   if (status.reason === "NodeLost") {
     return { type: "ending", reason: textOf(status) ?? "its node was lost", grace: 0 };

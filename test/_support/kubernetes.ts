@@ -1,7 +1,8 @@
 import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
-import type { AddressInfo, Socket } from "node:net";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
 import { createApi, refuse } from "./kubernetes/api.ts";
 import { createCertificate } from "./kubernetes/certificate.ts";
 import {
@@ -76,7 +77,7 @@ export async function startKubernetes(images: Record<string, Image>): Promise<Te
     namespaces: new Set(["checks", "other", "default"]),
     user: "system:serviceaccount:checks:orchestrator",
   });
-  const sockets = new Set<Socket>();
+  const sockets = new Set<Duplex>();
   const requests: string[] = [];
   let server: Server | undefined;
   let port = 0;

@@ -66,7 +66,7 @@ export function createApi(parts: ApiParts): Api {
     const match = route.exec(url.pathname);
     if (!match)
       return refuse(response, 404, "NotFound", "the server could not find the requested resource");
-    const [, group = "", namespace, resource, name, sub] = match as string[] & { 3: Resource };
+    const [, group = "", namespace, resource, name, sub] = match;
     const asked: Asked = {
       verb: verbOf(request.method!, name, url.searchParams.has("watch")),
       group,
@@ -90,7 +90,7 @@ export function createApi(parts: ApiParts): Api {
     }
     const object = store.get(kind, namespace!, name);
     if (!object) return refuse(response, 404, "NotFound", `${resource} "${name}" not found`);
-    if (sub === "log") return log(request, response, object, url);
+    if (sub === "log") return log(response, object, url);
     if (request.method === "GET") return send(response, 200, object);
     const uid = body?.preconditions?.uid;
     if (uid !== undefined && uid !== object.metadata.uid) {
@@ -195,7 +195,7 @@ export function createApi(parts: ApiParts): Api {
     });
   }
 
-  function log(request: IncomingMessage, response: ServerResponse, pod: Stored, url: URL): void {
+  function log(response: ServerResponse, pod: Stored, url: URL): void {
     const container = url.searchParams.get("container") ?? pod.spec.containers[0].name;
     if (kubelet.isCutOff(pod)) {
       const message = `Get "https://10.0.0.7:10250/containerLogs/": dial tcp 10.0.0.7:10250: i/o timeout`;

@@ -189,8 +189,7 @@ export function startControllers(store: Store, kubelet: Kubelet, plane: ControlP
           { type: "DisruptionTarget", status: "True", reason: "TerminationByKubelet", message },
         ];
       });
-      kubelet.cutOff(pod);
-      kubelet.kill(pod, "Evicted");
+      kubelet.forget(pod);
     },
     loseNode(pod) {
       kubelet.cutOff(pod);

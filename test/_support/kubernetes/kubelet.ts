@@ -25,6 +25,8 @@ export interface Kubelet {
   end(pod: Stored, keep?: boolean): void;
   /** Kills its container, and says why. */
   kill(pod: Stored, reason: string): void;
+  /** Kills its container with all that it has left behind, its log too. */
+  forget(pod: Stored): void;
   /** From now on it hears nothing of a pod's node: the process goes on, and nobody is told. */
   cutOff(pod: Stored): void;
   isCutOff(pod: Stored): boolean;
@@ -96,7 +98,7 @@ export function startKubelet(store: Store, images: ReadonlyMap<string, Image>): 
     const command = container.command ?? image.entrypoint;
     const args = container.args ?? (container.command ? [] : (image.cmd ?? []));
     const [program, ...rest] = [...command, ...args].map((word: string) => expand(word, env));
-    const child = spawn(program, rest, {
+    const child = spawn(program!, rest, {
       cwd: container.workingDir ?? image.cwd,
       env,
       stdio: ["ignore", "pipe", "pipe"],
@@ -170,8 +172,13 @@ export function startKubelet(store: Store, images: ReadonlyMap<string, Image>): 
       running.killReason = reason;
       running.child.kill("SIGKILL");
     },
+    forget({ metadata: { uid }, spec }) {
+      lost.add(uid);
+      runs.get(uid)?.child.kill("SIGKILL");
+      for (const { name } of spec.containers) logs.delete(`${uid}/${name}`);
+    },
     cutOff: ({ metadata }) => void lost.add(metadata.uid),
-    isCutOff: ({ metadata }) => lost.has(metadata.uid),
+    isCutOff: ({ metadata: { uid } }) => lost.has(uid) && runs.has(uid),
     running: () => runs.size,
     async close() {
       off();

@@ -1,0 +1,26 @@
+import { join } from "node:path";
+import { build } from "esbuild";
+import { root, runDir } from "../app.ts";
+import type { Image } from "./kubelet.ts";
+
+/** Images whose entry point is the `orchestrator` command as it is in `src/`, bundled now. */
+export async function commandImages(): Promise<Record<string, Image>> {
+  const command = join(runDir(), `command-${process.pid}.mjs`);
+  await build({
+    entryPoints: [join(root, "src/cli/orchestrator.ts")],
+    outfile: command,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    packages: "external",
+    logLevel: "warning",
+  });
+  const runners = join(root, "test/_support/kubernetes/runners.mjs");
+  const entrypoint = [process.execPath, command];
+  return {
+    // As `FROM` ours with a `runners.mjs` in the folder that it works in.
+    "checks:1": { entrypoint, cmd: ["serve"], cwd: join(runners, "..") },
+    "checks:2": { entrypoint, cmd: ["serve"], cwd: join(runners, "..") },
+    "exits:1": { entrypoint: [process.execPath, "-e", "process.exit(7)"], cwd: root },
+  };
+}
