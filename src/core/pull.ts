@@ -72,10 +72,9 @@ export function createPull(
 
   /** Whether nobody would take an attempt now. One that was handed in before goes on where it is. */
   async function mustWait(
-    region: string,
     attempt: Parameters<NonNullable<Executor["knows"]>>[0],
   ): Promise<boolean> {
-    if (!executor.workers || !(await lacksWorker(region))) return false;
+    if (!executor.workers || !(await lacksWorker(attempt.server.region))) return false;
     return !(await executor.knows?.(attempt).catch(() => true));
   }
 
@@ -98,7 +97,7 @@ export function createPull(
     const attempts: Attempt[] = [];
     for (;;) {
       const number = attempts.length + 1;
-      if (await mustWait(region, { idempotencyKey: `${runId}/${jobId}`, attempt: number })) {
+      if (await mustWait({ idempotencyKey: `${runId}/${jobId}`, attempt: number, server })) {
         const { message } = noWorker(region);
         onWait?.(message);
         try {

@@ -79,3 +79,40 @@ function isAnswer(value: unknown): value is WorkAnswer {
     isPlainObject(value) && typeof value.status === "number" && typeof value.worker === "string"
   );
 }
+
+/** Bytes of an order, and of its answer, at most. */
+export const orderLimits: { readonly order: number; readonly answer: number } = {
+  // As much as a runner server takes.
+  order: 1024 * 1024,
+  answer: 5 * 1024 * 1024,
+};
+
+/**
+ * An order as it is sent.
+ *
+ * @throws OrchestratorError `SERVER_REJECTED` for one that is over the limit
+ */
+export function orderText(order: WorkOrder, { id }: { id: string }): string {
+  const text = JSON.stringify(order);
+  const bytes = Buffer.byteLength(text);
+  if (bytes <= orderLimits.order) return text;
+  const message = `${id} takes orders of at most ${orderLimits.order} bytes (got ${bytes})`;
+  throw new OrchestratorError("SERVER_REJECTED", message);
+}
+
+/** The error of an answer that its worker did not send, since it is over the limit. */
+export function answerTooLarge(worker: string): OrchestratorError {
+  return new OrchestratorError(
+    "RESPONSE_TOO_LARGE",
+    `Worker ${worker} answered with more than ${orderLimits.answer} bytes`,
+  );
+}
+
+/** The error of an attempt whose time was up. */
+export function orderTimedOut(worker: string, timeout: number): OrchestratorError {
+  return new OrchestratorError(
+    "SERVER_TIMEOUT",
+    `Worker ${worker} did not answer in ${timeout} ms`,
+    { retryable: true },
+  );
+}

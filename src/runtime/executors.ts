@@ -1,3 +1,4 @@
+import { assertRedisUrl } from "../core/executor-options.ts";
 import { failureMessage } from "../core/job-ends.ts";
 import { noWorker, queueOf } from "../core/pull.ts";
 import { runModes } from "../core/run-modes.ts";
@@ -32,10 +33,12 @@ const entries: Partial<Record<PullMode, Entry>> = {
   redis({ config: { redis }, env }) {
     const url = redis?.url ?? (env.ORCHESTRATOR_REDIS_URL || undefined);
     if (url === undefined && !redis) return undefined;
-    const named = redis?.url === undefined ? "ORCHESTRATOR_REDIS_URL" : orchestratorUrl("redis");
     return async () => {
+      if (redis?.url === undefined && url !== undefined)
+        assertRedisUrl(url, "ORCHESTRATOR_REDIS_URL");
       const { createRedisExecutor } = await import("../executors/redis.ts");
-      return createRedisExecutor({ url, named, ...(redis?.prefix && { prefix: redis.prefix }) });
+      const path = "orchestrator.executors.redis";
+      return createRedisExecutor({ ...redis, ...(url !== undefined && { url }), path });
     };
   },
 };
@@ -89,8 +92,4 @@ async function previewOf(executor: Executor, region: string): Promise<Preview> {
   } catch (error) {
     return { server, reason: failureMessage(error) };
   }
-}
-
-function orchestratorUrl(name: string): string {
-  return `orchestrator.executors.${name}.url`;
 }

@@ -46,7 +46,7 @@ export interface Executor {
   /** Where workers pull, and can be counted: how many of a region live, `""` for those that have none. */
   workers?(region: string): Promise<number>;
   /** Where workers pull: whether this attempt was handed in before, so that it needs no worker to be joined. */
-  knows?(attempt: Pick<ExecuteRequest, "attempt" | "idempotencyKey">): Promise<boolean>;
+  knows?(attempt: Pick<ExecuteRequest, "attempt" | "idempotencyKey" | "server">): Promise<boolean>;
   /** Connects, and rejects where the backend cannot be used as it is configured. */
   start?(): Promise<void>;
   /** Lets go of connections; what is in flight rejects. */

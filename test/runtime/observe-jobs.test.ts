@@ -60,7 +60,9 @@ async function setup(servers: Server[], execute: (request: ExecuteRequest) => Pr
     inFlight: createInFlight(),
     input: () => Promise.reject(new Error("not asked for")),
     runners: {
-      ...{ redis: notUsed, postgres: notUsed, k8s: notUsed },
+      redis: notUsed,
+      postgres: notUsed,
+      k8s: notUsed,
       remote: jobs.remote(dispatcher.dispatch),
       local: jobs.local(async (_job, { jobId }) => ({
         jobId,

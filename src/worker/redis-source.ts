@@ -1,0 +1,174 @@
+import type { Job, Worker } from "bullmq";
+import type { Redis } from "ioredis";
+import {
+  connected,
+  keptOrders,
+  livesScript,
+  loadPackages,
+  openClient,
+  type OrderRow,
+  presenceMs,
+  type RedisPackages,
+  type RedisPlace,
+  resolvePlace,
+} from "../executors/redis-queue.ts";
+import { orderLimits } from "../executors/work-order.ts";
+import type { RunnerEvent } from "../types/runner.ts";
+import type { WorkOrder } from "../types/work.ts";
+import type { OrderOutcome, SourceWorker, WorkSource } from "./source.ts";
+
+/** Milliseconds between two signs of life. */
+const BEAT_MS = 1500;
+
+/** An order that is executed. */
+interface Running {
+  abort: AbortController;
+}
+
+/** Orders from the queue of a region on Redis. */
+export function createRedisSource(given: RedisPlace, path: string): WorkSource {
+  const place = resolvePlace(given, path);
+  const { names, host } = place;
+  const running = new Map<string, Running>();
+  let client: Redis;
+  let subscriber: Redis;
+  let worker: Worker | undefined;
+  let beats: ReturnType<typeof setInterval> | undefined;
+
+  function start(packages: RedisPackages, session: SourceWorker): void {
+    const { region, id, concurrency, note } = session;
+    // A worker has nothing to do without Redis, and waits for it as long as it takes.
+    const options = { maxRetriesPerRequest: null };
+    client = openClient(packages, place, options, note);
+    subscriber = client.duplicate();
+    subscriber.on("error", () => {});
+    subscriber.on("message", (_channel, order) => running.get(order)?.abort.abort());
+    // What was said meanwhile was said to nobody.
+    subscriber.on("ready", () => void checkVerdicts());
+    void subscriber.subscribe(names.verdicts).catch(() => {});
+    worker = new packages.bullmq.Worker(
+      names.queue(region),
+      (job: Job<WorkOrder>, token) => execute(packages, session, job, token),
+      {
+        connection: client,
+        prefix: names.prefix,
+        name: id,
+        concurrency,
+        // A worker that died is noticed by its presence; its order must not be executed by another behind
+        // the back of those who wait for it, who hand it in again as the next attempt.
+        maxStalledCount: 0,
+        removeOnComplete: keptOrders,
+        removeOnFail: keptOrders,
+        runRetryDelay: 1000,
+        skipVersionCheck: true,
+        skipWaitingForReady: true,
+      },
+    );
+    // Connections tell of themselves, and an order's own end tells what became of it.
+    worker.on("error", () => {});
+    client.on("ready", () => void beat(session));
+    beats = setInterval(() => void beat(session), BEAT_MS);
+  }
+
+  /** Says that the worker lives; not while that would only wait for Redis. */
+  async function beat({ region, id }: SourceWorker): Promise<void> {
+    if (client.status !== "ready") return;
+    await client
+      .eval(livesScript, 1, names.workers(region), id, String(presenceMs))
+      .catch(() => undefined);
+  }
+
+  async function checkVerdicts(): Promise<void> {
+    const orders = [...running.keys()];
+    if (orders.length === 0) return;
+    const verdicts = await client.mget(orders.map(names.verdict)).catch(() => []);
+    orders.forEach((order, index) => {
+      if (verdicts[index]) running.get(order)?.abort.abort();
+    });
+  }
+
+  async function execute(
+    packages: RedisPackages,
+    session: SourceWorker,
+    job: Job<WorkOrder>,
+    token: string | undefined,
+  ): Promise<string> {
+    const id = job.id!;
+    if ((await client.exists(names.verdict(id))) === 1) return "overtaken";
+    const abort = new AbortController();
+    running.set(id, { abort });
+    const rows = createRows(async (row) => {
+      await job.log(JSON.stringify(row));
+      await client.publish(names.news, id);
+    });
+    rows.add({ row: "begin", worker: session.id });
+    try {
+      const outcome = await session.take(job.data, { signal: abort.signal, onEvent: rows.event });
+      const row = rowOf(outcome, session.id);
+      if (row) rows.add(row);
+      await rows.written();
+      if (outcome.kind !== "returned") return outcome.kind;
+    } finally {
+      running.delete(id);
+    }
+    await job.moveToWait(token);
+    throw new packages.bullmq.WaitingError();
+  }
+
+  return {
+    place: `Redis at ${host}`,
+    async start(session) {
+      const packages = await loadPackages(path);
+      start(packages, session);
+      if (!(await connected(client, 1000))) return;
+      await beat(session);
+    },
+    async pause() {
+      await worker?.pause(true);
+    },
+    async close() {
+      clearInterval(beats);
+      if (client?.status === "ready") await worker?.close().catch(() => {});
+      else void worker?.close(true).catch(() => {});
+      for (const each of [client, subscriber]) each?.disconnect();
+    },
+  };
+}
+
+/** What an outcome is told by; nothing where nobody waits, or another is to have it. */
+function rowOf(outcome: OrderOutcome, worker: string): OrderRow | undefined {
+  if (outcome.kind === "timed-out") return { row: "timeout", worker };
+  if (outcome.kind !== "answered") return undefined;
+  const { answer } = outcome;
+  const bytes = Buffer.byteLength(JSON.stringify(answer.body) ?? "");
+  const limit = orderLimits.answer;
+  return bytes > limit ? { row: "too-large", worker, limit } : { row: "answer", answer };
+}
+
+/** Rows that are written one after another; events that come meanwhile go together. */
+function createRows(write: (row: OrderRow) => Promise<void>): {
+  add(row: OrderRow): void;
+  event(event: RunnerEvent): void;
+  /** Resolves when all are written, and rejects if one could not be. */
+  written(): Promise<void>;
+} {
+  let events: RunnerEvent[] = [];
+  let last = Promise.resolve();
+  const add = (row: () => OrderRow): void => {
+    last = last.then(() => write(row()));
+    last.catch(() => {});
+  };
+  return {
+    add: (row) => add(() => row),
+    event(event) {
+      events.push(event);
+      if (events.length > 1) return;
+      add(() => {
+        const batch = events;
+        events = [];
+        return { row: "events", events: batch };
+      });
+    },
+    written: () => last,
+  };
+}
