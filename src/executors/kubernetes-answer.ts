@@ -38,6 +38,8 @@ export interface LogOf {
 export interface PodWatch {
   outage: number;
   signal: AbortSignal;
+  /** Told when the worker has begun the order. */
+  onBegun(): void;
   /** Why its container has ended; undefined while it has not. */
   ended(): string | undefined;
   /** Why it is being ended. */
@@ -47,7 +49,7 @@ export interface PodWatch {
 }
 
 /**
- * Follows the log of a pod that has begun, passes on its events, and answers with what it answered.
+ * Follows the log of a pod whose container runs, passes on its events, and answers with what it answered.
  *
  * @throws OrchestratorError `WORKER_LOST` where it ended without an answer
  */
@@ -69,6 +71,7 @@ export async function readAnswer(
       if (isPlainObject(message.answer))
         answer = { ...(message.answer as object as WorkAnswer), worker: pod };
       else if (typeof message.tooLarge === "number") throw new BodyTooLargeError(ANSWER_BYTES);
+      else if (message.begun === true) watch.onBegun();
       else if (request.onEvent) {
         const event = sanitizeEvent(message);
         if (event && bounds.admit(event, bytesOf(JSON.stringify(message)))) request.onEvent(event);

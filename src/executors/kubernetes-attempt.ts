@@ -44,7 +44,7 @@ export async function runAttempt(
   let job: MadeJob | undefined;
   let pod: Pod | undefined;
   let state: PodState = { type: "pending" };
-  let began = false;
+  let followed = false;
   let asked = false;
   /** What came before the Job's making had been answered. */
   let early: (() => void)[] = [];
@@ -93,58 +93,56 @@ export async function runAttempt(
     if (!seen) {
       const reason = "reason" in state && state.reason !== undefined ? state.reason : undefined;
       const gone = state.type === "pending" || !reason ? "its pod was deleted" : reason;
-      return startTimer("gone", began ? REST_MS : 0, () => lose(gone));
+      return startTimer("gone", followed ? REST_MS : 0, () => lose(gone));
     }
     pod = seen;
     state = podState(seen, template.container);
-    if (state.type === "running" || (state.type === "ended" && state.began)) begin(seen);
+    if (state.type === "running" || (state.type === "ended" && state.began)) follow(seen);
     const { type } = state;
-    if (type === "ended" && !began) lose(state.reason);
+    if (type === "ended" && !followed) lose(state.reason);
     if (type === "ending") {
       const { reason, grace } = state;
-      startTimer("ending", began ? grace + BEYOND_MS : 0, () => lose(reason));
+      startTimer("ending", followed ? grace + BEYOND_MS : 0, () => lose(reason));
     }
     for (const wake of waking.splice(0)) wake();
   }
 
   const waking: (() => void)[] = [];
 
-  function begin(running: Pod): void {
-    if (began) return;
-    began = true;
-    stopTimer("wait");
+  function follow(running: Pod): void {
+    if (followed) return;
+    followed = true;
     const worker = running.metadata.name;
-    const { timeout } = request;
-    request.onStart?.(worker);
-    startTimer("timeout", timeout, () =>
-      fail(
-        new OrchestratorError(
-          "SERVER_TIMEOUT",
-          `Worker ${worker} did not answer in ${timeout} ms`,
-          {
-            retryable: true,
-          },
-        ),
-      ),
-    );
     const log = { api, namespace, pod: worker, container: template.container, nonce: job!.nonce };
     readAnswer(request, log, {
       outage: options.outage,
       signal: over.signal,
+      onBegun: () => begin(worker),
       ended: () => (state.type === "ended" ? state.reason : undefined),
       ending: () => (state.type === "ending" ? state.reason : undefined),
       change: () => new Promise((resolve) => waking.push(resolve)),
     }).then((reply) => settle({ reply }), fail);
   }
 
+  function begin(worker: string): void {
+    stopTimer("wait");
+    const { timeout } = request;
+    request.onStart?.(worker);
+    startTimer("timeout", timeout, () => fail(timeoutError(worker, timeout)));
+  }
+
   async function expire(): Promise<void> {
-    const { wait } = request;
+    // What goes on cannot be told while the API server is away, which has a limit of its own.
+    if (timers.has("away jobs") || timers.has("away pods"))
+      return startTimer("wait", 500, () => void expire());
+    const { wait, server } = request;
+    const where = server.region === "" ? "" : ` for region ${server.region}`;
     const obstacle = state.type === "pending" ? state.reason : undefined;
-    const reason = obstacle ?? (pod ? "its pod has not started" : await noPod());
+    const reason = obstacle ?? (pod ? "it has not started" : await noPod());
     fail(
       new OrchestratorError(
         "NO_SERVER_AVAILABLE",
-        `No pod of the Job ${name} in namespace ${namespace} has started within ${wait} ms: ${reason}`,
+        `No pod${where} has begun within ${wait} ms, in the Job ${name} of namespace ${namespace}: ${reason}`,
         { retryable: true },
       ),
     );
@@ -209,4 +207,9 @@ export async function runAttempt(
   for (const off of offs) off();
   for (const timer of timers.values()) clearTimeout(timer);
   return { ...end, ...(job && { job }), asked, ended: (state as PodState).type === "ended" };
+}
+
+function timeoutError(worker: string, timeout: number): OrchestratorError {
+  const message = `Worker ${worker} did not answer in ${timeout} ms`;
+  return new OrchestratorError("SERVER_TIMEOUT", message, { retryable: true });
 }

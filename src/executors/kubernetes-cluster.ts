@@ -4,6 +4,7 @@ import type { KubernetesOptions } from "../types/kubernetes.ts";
 import { type ClientConfig, createKubernetesApi, type KubernetesApi } from "./kubernetes-api.ts";
 import { toRefusal } from "./kubernetes-create.ts";
 import { isPassing } from "./kubernetes-errors.ts";
+import { labelValue } from "./kubernetes-job.ts";
 import { createWatches, type KubernetesTarget, type Watches } from "./kubernetes-target.ts";
 import { loadTemplate } from "./kubernetes-template.ts";
 
@@ -45,7 +46,8 @@ export async function openCluster(options: KubernetesOptions): Promise<Cluster> 
     const key = JSON.stringify([context, namespace]);
     const shared = watches.get(key) ?? createWatches(api, namespace);
     watches.set(key, shared);
-    const byRegion = region === "" || own.context !== undefined ? undefined : { [REGION]: region };
+    const byRegion =
+      region === "" || own.context !== undefined ? undefined : { [REGION]: labelValue(region) };
     return {
       api,
       namespace,

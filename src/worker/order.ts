@@ -44,6 +44,8 @@ export async function executeOrder(options: OrderOptions): Promise<void> {
     const lines = frame(message);
     printed = printed.then(() => print(lines));
   };
+  // Until now its container merely started: its time begins here.
+  say({ begun: true });
   const answer = await execute(order, { signal, onEvent: say });
   const bytes = bytesOf(JSON.stringify(answer.body));
   say(bytes > ANSWER_BYTES ? { tooLarge: bytes } : { answer });

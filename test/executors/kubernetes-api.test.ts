@@ -191,7 +191,7 @@ describe("a refusal", () => {
     await expect(open().execute(attempt)).rejects.toMatchObject({
       code: "NO_SERVER_AVAILABLE",
       message: expect.stringMatching(
-        /within 300 ms: FailedCreate: .*serviceaccount "runner" not found$/,
+        /within 300 ms.*: FailedCreate: .*serviceaccount "runner" not found$/,
       ),
     });
     delete cluster().plane.noPods;

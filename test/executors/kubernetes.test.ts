@@ -338,7 +338,7 @@ describe.concurrent("an attempt that is given up", () => {
       code: "NO_SERVER_AVAILABLE",
       retryable: true,
       message: expect.stringMatching(
-        /has started within 500 ms: ErrImagePull: failed to pull and unpack image "nowhere:1": not found$/,
+        /^No pod has begun within 500 ms, in the Job \S+ of namespace checks: ErrImagePull: failed to pull and unpack image "nowhere:1": not found$/,
       ),
     });
     await until(cluster(), () => jobOf(cluster(), attempt) === undefined);

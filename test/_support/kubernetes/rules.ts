@@ -45,6 +45,8 @@ export function problemOf(resource: Resource, object: any): string | undefined {
   if (!Array.isArray(pod.containers) || pod.containers.length === 0) {
     return "spec.template.spec.containers: Required value";
   }
+  const selector = labelProblem({ labels: pod.nodeSelector });
+  if (selector) return `spec.template.spec.nodeSelector: ${selector}`;
   for (const container of pod.containers) {
     if (!container.image) return "spec.template.spec.containers[0].image: Required value";
     for (const { name, value } of container.env ?? []) {
