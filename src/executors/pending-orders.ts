@@ -112,6 +112,7 @@ export function createPending<Order extends PendingOrder>(): Pending<Order> {
         return worker;
       },
       begin(by) {
+        if (by === worker) return;
         worker = by;
         for (const one of waiting) begun(one, by);
       },

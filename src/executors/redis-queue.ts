@@ -52,7 +52,7 @@ export interface RedisNames {
 }
 
 /** Milliseconds for which a worker that says nothing is taken to live. */
-export const presenceMs = 5000;
+export const presenceMs = 4000;
 
 /** Seconds for which orders that have ended are kept, and how many of a region. */
 export const keptOrders: { readonly age: number; readonly count: number } = {

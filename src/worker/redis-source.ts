@@ -12,6 +12,7 @@ import {
   type RedisPlace,
   resolvePlace,
 } from "../executors/redis-queue.ts";
+import { idleSleep } from "../core/sleep.ts";
 import { orderLimits } from "../executors/work-order.ts";
 import type { RunnerEvent } from "../types/runner.ts";
 import type { WorkOrder } from "../types/work.ts";
@@ -19,6 +20,9 @@ import type { OrderOutcome, SourceWorker, WorkSource } from "./source.ts";
 
 /** Milliseconds between two signs of life. */
 const BEAT_MS = 1500;
+
+/** Milliseconds that BullMQ may take to close: without Redis it would take for ever. */
+const CLOSE_MS = 2000;
 
 /** An order that is executed. */
 interface Running {
@@ -33,6 +37,7 @@ export function createRedisSource(given: RedisPlace, path: string): WorkSource {
   let client: Redis;
   let subscriber: Redis;
   let worker: Worker | undefined;
+  let closed: Promise<void> | undefined;
   let beats: ReturnType<typeof setInterval> | undefined;
 
   function start(packages: RedisPackages, session: SourceWorker): void {
@@ -124,12 +129,12 @@ export function createRedisSource(given: RedisPlace, path: string): WorkSource {
       await beat(session);
     },
     async pause() {
-      await worker?.pause(true);
+      // Not by its own `pause`: it would go on to be woken for orders, which it does not take, and nobody else is.
+      closed = worker?.close().catch(() => {});
     },
     async close() {
       clearInterval(beats);
-      if (client?.status === "ready") await worker?.close().catch(() => {});
-      else void worker?.close(true).catch(() => {});
+      await Promise.race([closed, idleSleep(CLOSE_MS)]);
       for (const each of [client, subscriber]) each?.disconnect();
     },
   };

@@ -27,6 +27,10 @@ export type CaseName =
 /** An executor to test. */
 export interface ExecutorFixture {
   name: string;
+  /** Whether workers pull, and say which has begun an attempt. */
+  pulls: boolean;
+  /** Why a runner goes on whose attempt is given up, if it does. */
+  goesOn?: string;
   /** What an attempt is rejected with whose worker died. */
   crash: ErrorCode;
   /** Why a case is not for this executor. */

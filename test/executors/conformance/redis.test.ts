@@ -3,12 +3,13 @@ import { createRedisExecutor } from "../../../src/executors/redis.ts";
 import type { Executor } from "../../../src/types/executor.ts";
 import { hasRedis, startRedis } from "../../_support/redis.ts";
 import { describe } from "vitest";
-import { bundleProgram, startProgram } from "./programs.ts";
+import { bundleProgram, removeProgram, startProgram } from "./programs.ts";
 import { describeExecutor } from "./suite.ts";
 
 describe.skipIf(!hasRedis)("on a real Redis", () => {
   describeExecutor({
     name: "redis",
+    pulls: true,
     crash: "WORKER_LOST",
     differences: {},
     async open() {
@@ -40,6 +41,7 @@ describe.skipIf(!hasRedis)("on a real Redis", () => {
         async close() {
           await Promise.all(opened.map((one) => one.close!()));
           await redis.kill();
+          await removeProgram(program);
         },
       };
     },
