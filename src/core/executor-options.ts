@@ -1,4 +1,5 @@
 import type { ExecutorsConfig } from "../types/config.ts";
+import { parseKubernetesOptions } from "./kubernetes-options.ts";
 import { asObject, assertKnownKeys, invalid } from "./settings.ts";
 
 /**
@@ -10,9 +11,14 @@ export function resolveExecutors(value: unknown): ExecutorsConfig {
   const path = "orchestrator.executors";
   if (value === undefined) return {};
   const given = asObject(value, path);
-  assertKnownKeys(given, ["redis"], path);
-  const { redis } = given;
-  return { ...(redis !== undefined && { redis: resolveRedis(redis, `${path}.redis`) }) };
+  assertKnownKeys(given, ["redis", "kubernetes"], path);
+  const { redis, kubernetes } = given;
+  return {
+    ...(redis !== undefined && { redis: resolveRedis(redis, `${path}.redis`) }),
+    ...(kubernetes !== undefined && {
+      kubernetes: parseKubernetesOptions(kubernetes, `${path}.kubernetes`),
+    }),
+  };
 }
 
 function resolveRedis(value: unknown, path: string): NonNullable<ExecutorsConfig["redis"]> {

@@ -8,9 +8,6 @@ import { labelValue } from "./kubernetes-job.ts";
 import { createWatches, type KubernetesTarget, type Watches } from "./kubernetes-target.ts";
 import { loadTemplate } from "./kubernetes-template.ts";
 
-/** What the options are called in errors. */
-export const optionsPath = "orchestrator.executors.kubernetes";
-
 /** The clusters and namespaces that options name. */
 export interface Cluster {
   /** @throws OrchestratorError for a region that there is none for */
@@ -21,9 +18,9 @@ export interface Cluster {
 }
 
 /** Loads the kubeconfig and the template, and looks at what they name. */
-export async function openCluster(options: KubernetesOptions): Promise<Cluster> {
-  const { KubeConfig, loadYaml } = await importClient();
-  const template = await loadTemplate(options, optionsPath, loadYaml);
+export async function openCluster(options: KubernetesOptions, path: string): Promise<Cluster> {
+  const { KubeConfig, loadYaml } = await importClient(path);
+  const template = await loadTemplate(options, path, loadYaml);
   const apis = new Map<string, KubernetesApi>();
   const watches = new Map<string, Watches>();
   const targets = new Map<string, KubernetesTarget>();
@@ -32,7 +29,8 @@ export async function openCluster(options: KubernetesOptions): Promise<Cluster> 
 
   function apiOf(context: string | undefined): KubernetesApi {
     const key = context ?? "";
-    const api = apis.get(key) ?? createKubernetesApi(configOf(new KubeConfig(), options, context));
+    const api =
+      apis.get(key) ?? createKubernetesApi(configOf(new KubeConfig(), options, context, path));
     apis.set(key, api);
     return api;
   }
@@ -63,7 +61,7 @@ export async function openCluster(options: KubernetesOptions): Promise<Cluster> 
     if (region !== "" && regions && !regions.includes(region)) {
       throw new OrchestratorError(
         "NO_SERVER_AVAILABLE",
-        `No runner servers available for region ${region}. ${optionsPath}.regions has: ${regions.join(", ")}`,
+        `No runner servers available for region ${region}. ${path}.regions has: ${regions.join(", ")}`,
       );
     }
     const known = targets.get(region) ?? make(region);
@@ -115,6 +113,7 @@ function configOf(
   config: InstanceType<Client["KubeConfig"]>,
   { server, ca, token, kubeconfig }: KubernetesOptions,
   context: string | undefined,
+  path: string,
 ): ClientConfig {
   try {
     if (server !== undefined) {
@@ -138,7 +137,7 @@ function configOf(
   } catch (cause) {
     throw new OrchestratorError(
       "CONFIG_INVALID",
-      `${optionsPath}.kubeconfig cannot be used${kubeconfig === undefined ? "" : ` (${kubeconfig})`}: ${reasonOf(cause)}`,
+      `${path}.kubeconfig cannot be used${kubeconfig === undefined ? "" : ` (${kubeconfig})`}: ${reasonOf(cause)}`,
       { cause },
     );
   }
@@ -147,14 +146,15 @@ function configOf(
 
 // A plain import() of a literal, so that a bundler traces the package where it is installed and
 // leaves the import alone where it is not.
-async function importClient(): Promise<Client> {
+/** The package that knows kubeconfigs; `path` is what needs it. */
+export async function importClient(path: string): Promise<Client> {
   try {
     return await import("@kubernetes/client-node");
   } catch (error) {
     if ((error as { code?: unknown } | null)?.code !== "ERR_MODULE_NOT_FOUND") throw error;
     throw new OrchestratorError(
       "CONFIG_INVALID",
-      `${optionsPath} is set, which needs the package @kubernetes/client-node. Install it with \`npm install @kubernetes/client-node\`.`,
+      `${path} is set, which needs the package @kubernetes/client-node. Install it with \`npm install @kubernetes/client-node\`.`,
       { cause: error },
     );
   }

@@ -3,7 +3,7 @@ import { parseKubernetesOptions } from "../core/kubernetes-options.ts";
 import type { Executor } from "../types/executor.ts";
 import type { KubernetesConfig } from "../types/kubernetes.ts";
 import { type KubernetesEnd, runAttempt } from "./kubernetes-attempt.ts";
-import { type Cluster, openCluster, optionsPath } from "./kubernetes-cluster.ts";
+import { type Cluster, openCluster } from "./kubernetes-cluster.ts";
 import { hasStatus } from "./kubernetes-errors.ts";
 import { jobName } from "./kubernetes-job.ts";
 import { persistently } from "./kubernetes-retry.ts";
@@ -29,10 +29,14 @@ const CLOSE_MS = 2000;
  * `SERVER_UNREACHABLE`, `SERVER_REJECTED`, `RESPONSE_TOO_LARGE`, what the runners' contract has, or the
  * signal's reason, with which the Job is deleted.
  *
+ * @param path what errors call the options
  * @throws OrchestratorError `CONFIG_INVALID`
  */
-export function createKubernetesExecutor(config: KubernetesConfig): Executor {
-  const options = parseKubernetesOptions(config, optionsPath);
+export function createKubernetesExecutor(
+  config: KubernetesConfig,
+  path: string = "orchestrator.executors.kubernetes",
+): Executor {
+  const options = parseKubernetesOptions(config, path);
   const closing = new AbortController();
   const farewells = new Set<Promise<void>>();
   /** How many attempts of this process wait for a Job: the last one to go may delete it. */
@@ -41,7 +45,7 @@ export function createKubernetesExecutor(config: KubernetesConfig): Executor {
 
   /** One that failed is started anew by the next attempt. */
   function start(): Promise<Cluster> {
-    starting ??= openCluster(options).catch((error: unknown) => {
+    starting ??= openCluster(options, path).catch((error: unknown) => {
       starting = undefined;
       throw error;
     });

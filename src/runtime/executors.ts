@@ -41,6 +41,17 @@ const entries: Partial<Record<PullMode, Entry>> = {
       return createRedisExecutor({ ...redis, ...(url !== undefined && { url }), path });
     };
   },
+  k8s({ config: { kubernetes }, env }) {
+    const { ORCHESTRATOR_KUBERNETES: variable } = env;
+    if (!kubernetes && !variable) return undefined;
+    return async () => {
+      const { createKubernetesExecutor } = await import("../executors/kubernetes.ts");
+      if (kubernetes) return createKubernetesExecutor(kubernetes);
+      const { readKubernetesVariable } = await import("../executors/kubernetes-variable.ts");
+      const name = "ORCHESTRATOR_KUBERNETES";
+      return createKubernetesExecutor(await readKubernetesVariable(variable!, name), name);
+    };
+  },
 };
 
 /** The executors that the options and the environment configure; none is loaded before the start. */

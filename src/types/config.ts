@@ -1,3 +1,4 @@
+import type { KubernetesConfig } from "./kubernetes.ts";
 import type { LoadBalancer, Server, ServerRegistry } from "./server.ts";
 
 /** Names of the balancers that come with the package. */
@@ -103,6 +104,8 @@ export interface RedisExecutorConfig {
 /** Executors from which workers pull; without one, the environment says. */
 export interface ExecutorsConfig {
   redis?: RedisExecutorConfig;
+  /** Without it `ORCHESTRATOR_KUBERNETES` is read at start. */
+  kubernetes?: KubernetesConfig;
 }
 
 /** Who may be told of a run's end. */
