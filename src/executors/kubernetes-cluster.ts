@@ -144,12 +144,10 @@ function configOf(
   return config;
 }
 
-// A plain import() of a literal, so that a bundler traces the package where it is installed and
-// leaves the import alone where it is not.
 /** The package that knows kubeconfigs; `path` is what needs it. */
 export async function importClient(path: string): Promise<Client> {
   try {
-    return await import("@kubernetes/client-node");
+    return await load("@kubernetes/client-node");
   } catch (error) {
     if ((error as { code?: unknown } | null)?.code !== "ERR_MODULE_NOT_FOUND") throw error;
     throw new OrchestratorError(
@@ -158,4 +156,9 @@ export async function importClient(path: string): Promise<Client> {
       { cause: error },
     );
   }
+}
+
+/** Not by a literal: a bundler would put its 14 MB into every app beside which it is installed. */
+async function load(name: string): Promise<Client> {
+  return (await import(/* @vite-ignore */ name)) as Client;
 }

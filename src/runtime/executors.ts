@@ -3,6 +3,9 @@ import { failureMessage } from "../core/job-ends.ts";
 import { noWorker, queueOf } from "../core/pull.ts";
 import { runModes } from "../core/run-modes.ts";
 import type { Preview } from "../core/preview.ts";
+import { readKubernetesVariable } from "../executors/kubernetes-variable.ts";
+import { createKubernetesExecutor } from "../executors/kubernetes.ts";
+import { createRedisExecutor } from "../executors/redis.ts";
 import type { ExecutorsConfig } from "../types/config.ts";
 import type { Executor } from "../types/executor.ts";
 import type { PlannedJob, PullMode, RunMode } from "../types/run.ts";
@@ -26,7 +29,7 @@ export interface Executors {
   close(): Promise<void>;
 }
 
-/** Loads an executor, whose packages need not be there where nobody configures it; undefined where nobody does. */
+/** Makes an executor, which loads its packages when it is made or started; undefined where nobody configures it. */
 type Entry = (parts: ExecutorsParts) => (() => Promise<Executor>) | undefined;
 
 const entries: Partial<Record<PullMode, Entry>> = {
@@ -36,7 +39,6 @@ const entries: Partial<Record<PullMode, Entry>> = {
     return async () => {
       if (redis?.url === undefined && url !== undefined)
         assertRedisUrl(url, "ORCHESTRATOR_REDIS_URL");
-      const { createRedisExecutor } = await import("../executors/redis.ts");
       const path = "orchestrator.executors.redis";
       return createRedisExecutor({ ...redis, ...(url !== undefined && { url }), path });
     };
@@ -45,9 +47,7 @@ const entries: Partial<Record<PullMode, Entry>> = {
     const { ORCHESTRATOR_KUBERNETES: variable } = env;
     if (!kubernetes && !variable) return undefined;
     return async () => {
-      const { createKubernetesExecutor } = await import("../executors/kubernetes.ts");
       if (kubernetes) return createKubernetesExecutor(kubernetes);
-      const { readKubernetesVariable } = await import("../executors/kubernetes-variable.ts");
       const name = "ORCHESTRATOR_KUBERNETES";
       return createKubernetesExecutor(await readKubernetesVariable(variable!, name), name);
     };

@@ -31,7 +31,7 @@ test("the service executes a run in k8s mode, also one that it was killed in: ea
   const file = newFile();
   const runners = [
     { name: "counted", region: "a", input: { url: "https://example.com/", file, hold: 2500 } },
-    { name: "tells", region: "a", input: { url: "https://example.com/" } },
+    { name: "tells", region: "a", input: { url: "https://example.com/b" } },
   ];
   const { status, body } = await send(`${first.url}/runs?mode=k8s`, { runners });
   expect(status, JSON.stringify(body)).toBe(201);
