@@ -72,6 +72,7 @@ export async function readAnswer(
         answer = { ...(message.answer as object as WorkAnswer), worker: pod };
       else if (typeof message.tooLarge === "number") throw new BodyTooLargeError(ANSWER_BYTES);
       else if (message.begun === true) watch.onBegun();
+      else if (message.late === true) throw timeoutError(pod, request.timeout);
       else if (request.onEvent) {
         const event = sanitizeEvent(message);
         if (event && bounds.admit(event, bytesOf(JSON.stringify(message)))) request.onEvent(event);
@@ -164,4 +165,10 @@ function tooLarge(pod: string): OrchestratorError {
     "RESPONSE_TOO_LARGE",
     `Worker ${pod} answered with more than ${ANSWER_BYTES} bytes`,
   );
+}
+
+/** The error of an attempt whose time is up, whoever noticed. */
+export function timeoutError(worker: string, timeout: number): OrchestratorError {
+  const message = `Worker ${worker} did not answer in ${timeout} ms`;
+  return new OrchestratorError("SERVER_TIMEOUT", message, { retryable: true });
 }

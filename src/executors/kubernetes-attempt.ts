@@ -8,7 +8,7 @@ import { type ApiError, isPassing, refused, unreachable } from "./kubernetes-err
 import { jobName } from "./kubernetes-job.ts";
 import type { Job, ObjectList, Pod } from "./kubernetes-objects.ts";
 import { podState, type PodState } from "./kubernetes-pod.ts";
-import { readAnswer } from "./kubernetes-answer.ts";
+import { readAnswer, timeoutError } from "./kubernetes-answer.ts";
 import { persistently } from "./kubernetes-retry.ts";
 import { jobNameLabels, type KubernetesTarget } from "./kubernetes-target.ts";
 import { workerLost } from "./work-order.ts";
@@ -196,7 +196,9 @@ export async function runAttempt(
     const told = early;
     early = [];
     for (const tell of told) tell();
-    if (job.joined) await findPods();
+    if (!job.joined) return;
+    await findPods();
+    if (job.finished && !pod) lose("its Job has ended, and its pod is gone with the answer");
   }
 
   offs.push(onAbort(request.signal, () => fail(request.signal!.reason)));
@@ -207,9 +209,4 @@ export async function runAttempt(
   for (const off of offs) off();
   for (const timer of timers.values()) clearTimeout(timer);
   return { ...end, ...(job && { job }), asked, ended: (state as PodState).type === "ended" };
-}
-
-function timeoutError(worker: string, timeout: number): OrchestratorError {
-  const message = `Worker ${worker} did not answer in ${timeout} ms`;
-  return new OrchestratorError("SERVER_TIMEOUT", message, { retryable: true });
 }

@@ -5,7 +5,7 @@ import { sleep } from "../core/sleep.ts";
 import type { ExecuteRequest } from "../types/executor.ts";
 import { type ApiError, hasStatus, isOverQuota, refused } from "./kubernetes-errors.ts";
 import { annotations, jobName, jobOf, type JobManifest, orderDigest } from "./kubernetes-job.ts";
-import type { Job } from "./kubernetes-objects.ts";
+import type { Condition, Job } from "./kubernetes-objects.ts";
 import { persistently } from "./kubernetes-retry.ts";
 import type { KubernetesTarget } from "./kubernetes-target.ts";
 import { orderOf } from "./work-order.ts";
@@ -18,6 +18,8 @@ export interface MadeJob {
   nonce: string;
   /** Whether it was there before. */
   joined: boolean;
+  /** Whether it had ended by then. */
+  finished: boolean;
 }
 
 /**
@@ -61,9 +63,14 @@ export async function createJob(
     uid: made.job.metadata.uid!,
     nonce: found,
     joined: made.joined,
+    finished: Boolean(made.job.status?.conditions?.some(isEnd)),
   };
   if (manifest.secret) await createSecret(manifest.secret, job, order, target, signal);
   return job;
+}
+
+function isEnd({ type, status }: Condition): boolean {
+  return (type === "Complete" || type === "Failed") && status === "True";
 }
 
 /** A quota is waited for like a worker: something else has to end first. */

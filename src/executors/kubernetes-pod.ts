@@ -81,7 +81,7 @@ function endOf(
   // `Error` and `Completed` say no more than the code does.
   const why =
     reason === "Error" || reason === "Completed" ? undefined : textOf({ reason, message });
-  return [why ?? textOf(pod), how].filter(Boolean).join(", ");
+  return `${why ?? textOf(pod) ?? "it ended without an answer"}, ${how}`;
 }
 
 function textOf({ reason, message }: { reason?: string; message?: string }): string | undefined {

@@ -4,6 +4,7 @@ import { OrchestratorError, reasonOf } from "../core/errors.ts";
 import { createFrameWriter } from "../core/order-frames.ts";
 import { isPlainObject } from "../core/runner-result.ts";
 import { collectRunners } from "../runner/catalog.ts";
+import { longestTimer } from "../core/sleep.ts";
 import type { WorkOrder } from "../types/work.ts";
 import { createOrderExecutor } from "./orders.ts";
 
@@ -46,9 +47,14 @@ export async function executeOrder(options: OrderOptions): Promise<void> {
   };
   // Until now its container merely started: its time begins here.
   say({ begun: true });
+  let late = false;
+  const timer = setTimeout(() => (late = true), Math.min(order.timeout, longestTimer));
   const answer = await execute(order, { signal, onEvent: say });
+  clearTimeout(timer);
   const bytes = bytesOf(JSON.stringify(answer.body));
-  say(bytes > ANSWER_BYTES ? { tooLarge: bytes } : { answer });
+  // What runners make of the end of their time is no answer.
+  if (late) say({ late });
+  else say(bytes > ANSWER_BYTES ? { tooLarge: bytes } : { answer });
   await printed;
 }
 

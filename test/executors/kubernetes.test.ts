@@ -234,6 +234,19 @@ describe.concurrent("the same attempt again", () => {
     expect(linesOf(file)).toHaveLength(1);
   });
 
+  test("whose pod is gone with its answer is lost", async () => {
+    const attempt = attemptOf("ok");
+    await open().execute(attempt);
+    const pod = await podOf(cluster(), attempt, ({ status }) => status.phase === "Succeeded");
+    await until(cluster(), () => jobOf(cluster(), attempt)!.status.conditions !== undefined);
+    cluster().store.remove("pods", pod);
+    await expect(open().execute(attempt)).rejects.toMatchObject({
+      code: "WORKER_LOST",
+      retryable: true,
+      message: expect.stringContaining("its pod is gone with the answer"),
+    });
+  });
+
   test("is refused where its Job is for something else", async () => {
     const attempt = attemptOf("ok", { input: { a: 1 } });
     await open().execute(attempt);
@@ -320,6 +333,21 @@ describe.concurrent("an attempt that is given up", () => {
     expect(linesOf(file)).toEqual(["stopped"]);
   });
 
+  test("by its signal while its pod waits for a node leaves nothing that is begun later", async () => {
+    const abort = new AbortController();
+    const server = { id: "kubernetes/late", url: "", region: "late" };
+    const attempt = attemptOf("ok", { signal: abort.signal, server });
+    const canceled = expect(open().execute(attempt)).rejects.toThrow("canceled");
+    await podOf(cluster(), attempt, ({ status }) => status.conditions.length > 0);
+    abort.abort(new Error("canceled"));
+    await canceled;
+    await until(cluster(), () => jobOf(cluster(), attempt) === undefined);
+    const pods = cluster().store.list("pods", "checks");
+    expect(
+      pods.filter(({ metadata: { labels } }) => labels!["runners-orchestrator/region"] === "late"),
+    ).toEqual([]);
+  });
+
   test("by its signal while its Job is made leaves none behind", async () => {
     const abort = new AbortController();
     const attempt = attemptOf("ok", { signal: abort.signal });
@@ -347,7 +375,7 @@ describe.concurrent("an attempt that is given up", () => {
   test("for a container that ends without an answer says how it ended", async () => {
     await expect(open({ image: "exits:1" }).execute(attemptOf("ok"))).rejects.toMatchObject({
       code: "WORKER_LOST",
-      message: expect.stringContaining("exit code 7"),
+      message: expect.stringContaining("it ended without an answer, exit code 7"),
     });
   });
 });

@@ -1,11 +1,16 @@
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
-import { root, runDir } from "../app.ts";
+import { root } from "../app.ts";
 import type { Image } from "./kubelet.ts";
 
 /** Images whose entry point is the `orchestrator` command as it is in `src/`, bundled now. */
 export async function commandImages(): Promise<Record<string, Image>> {
-  const command = join(runDir(), `command-${process.pid}.mjs`);
+  // Below the repository, so that it finds its packages.
+  mkdirSync(join(root, ".tmp"), { recursive: true });
+  const folder = mkdtempSync(join(root, ".tmp/command-"));
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  const command = join(folder, "orchestrator.mjs");
   await build({
     entryPoints: [join(root, "src/cli/orchestrator.ts")],
     outfile: command,
