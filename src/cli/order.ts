@@ -12,7 +12,14 @@ const STOP_MS = 5000;
  *
  * @throws OrchestratorError `CONFIG_INVALID` where there is no order
  */
-export async function workOneOrder(runners: Record<string, unknown>): Promise<void> {
+export async function workOneOrder(options: {
+  runners: Record<string, unknown>;
+  /** What the answer calls this worker; its host's name by default, which is a pod's own. */
+  id?: string;
+  /** Milliseconds that one runner may take. */
+  timeout?: number;
+}): Promise<void> {
+  const { runners, id = hostname(), timeout = defaults.runners.timeout } = options;
   const abort = new AbortController();
   onEndSignal((signal) => {
     abort.abort(new Error(`the worker was told to end (${signal})`));
@@ -20,8 +27,8 @@ export async function workOneOrder(runners: Record<string, unknown>): Promise<vo
   });
   await executeOrder({
     runners,
-    worker: hostname(),
-    timeout: defaults.runners.timeout,
+    worker: id,
+    timeout,
     env: process.env,
     signal: abort.signal,
     print: (lines) => new Promise((resolve) => process.stdout.write(lines, () => resolve())),

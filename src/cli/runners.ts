@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { resolve } from "pathe";
-import { OrchestratorError } from "../core/errors.ts";
+import { OrchestratorError, reasonOf } from "../core/errors.ts";
 
 /** What is loaded where no file is named, and it is there. */
 const DEFAULT_FILE = "runners.mjs";
@@ -21,7 +21,10 @@ export async function loadRunners(
   try {
     return (await import(pathToFileURL(path).href)) as Record<string, unknown>;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const unknown = (error as { code?: unknown } | null)?.code === "ERR_UNKNOWN_FILE_EXTENSION";
+    const reason = unknown
+      ? `this Node (${process.version}) loads JavaScript alone; TypeScript needs Node 22.18 or later`
+      : reasonOf(error);
     throw new OrchestratorError(
       "CONFIG_INVALID",
       `The runners in ${path} cannot be loaded: ${reason}`,

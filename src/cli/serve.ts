@@ -1,7 +1,7 @@
 import { type ArgsDef, type CommandDef, defineCommand } from "citty";
-import { OrchestratorError } from "../core/errors.ts";
 import { defaults } from "../core/settings.ts";
 import { resolveHandlerOptions } from "../runtime/handler-options.ts";
+import { invalid, numberOf, readOptions } from "./options.ts";
 import { loadRunners } from "./runners.ts";
 import { startService } from "./service.ts";
 
@@ -42,7 +42,7 @@ export const serve: CommandDef = defineCommand({
   meta: { name: "serve", description: "Starts the orchestrator as a service of its own" },
   args: options,
   async run({ args }) {
-    const given = readOptions(args);
+    const given = readOptions("serve", options, args, ["route"]);
     const { PORT: port, HOST: host } = process.env;
     const runners = await loadRunners(given["runners"]);
     await startService({
@@ -64,42 +64,8 @@ export const serve: CommandDef = defineCommand({
   },
 });
 
-/** The options as they were given: known ones alone, each with a value. */
-function readOptions(args: Record<string, unknown>): Record<string, string | undefined> {
-  const { _: words, ...given } = args;
-  const read: Record<string, string> = {};
-  for (const [name, value] of Object.entries(given)) {
-    const known = Object.keys(options).find((key) => key === kebabOf(name));
-    if (known === undefined) {
-      const names = Object.keys(options).map((key) => `--${key}`);
-      throw invalid(`Unknown option --${name}. Known: ${names.join(", ")}`);
-    }
-    if (typeof value !== "string" || (value === "" && known !== "route")) {
-      throw invalid(`--${known} needs a value`);
-    }
-    read[known] = value;
-  }
-  const [word] = words as string[];
-  if (word !== undefined) throw invalid(`\`orchestrator serve\` takes no "${word}"`);
-  return read;
-}
-
-/** citty has an option of two words in both spellings. */
-function kebabOf(name: string): string {
-  return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-}
-
 function portOf(name: string, text: string): number {
   const port = numberOf(name, text);
   if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
   throw invalid(`${name} must be a port from 0 to 65535 (got "${text}")`);
-}
-
-function numberOf(name: string, text: string): number {
-  if (/^\d+$/.test(text)) return Number(text);
-  throw invalid(`${name} must be a whole number (got "${text}")`);
-}
-
-function invalid(message: string): OrchestratorError {
-  return new OrchestratorError("CONFIG_INVALID", message);
 }

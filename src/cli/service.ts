@@ -69,7 +69,7 @@ async function shutDown(context: OrchestratorContext, server: Server): Promise<v
 }
 
 /** A runner that throws where nobody listens must not end the process: its run would end the next one too. */
-function surviveFaults(): void {
+export function surviveFaults(): void {
   for (const event of ["uncaughtException", "unhandledRejection"] as const) {
     process.on(event, (fault: unknown) => console.error(`[orchestrator] ${event}`, fault));
   }

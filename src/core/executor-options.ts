@@ -1,4 +1,5 @@
 import type { ExecutorsConfig } from "../types/config.ts";
+import { OrchestratorError } from "./errors.ts";
 import { parseKubernetesOptions } from "./kubernetes-options.ts";
 import { asObject, assertKnownKeys, invalid } from "./settings.ts";
 
@@ -42,7 +43,8 @@ export function assertRedisUrl(value: unknown, path: string): asserts value is s
   const url = typeof value === "string" && URL.canParse(value) ? new URL(value) : undefined;
   if (url && /^rediss?:$/.test(url.protocol) && url.hostname !== "") return;
   // Not what it is: a password may stand in it.
-  throw invalid(path, "must be a URL such as redis://localhost:6379", typeof value);
+  const message = `${path} must be a URL such as redis://localhost:6379`;
+  throw new OrchestratorError("CONFIG_INVALID", message);
 }
 
 /**

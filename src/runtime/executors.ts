@@ -2,10 +2,10 @@ import { assertRedisUrl } from "../core/executor-options.ts";
 import { failureMessage } from "../core/job-ends.ts";
 import { noWorker, queueOf } from "../core/pull.ts";
 import { runModes } from "../core/run-modes.ts";
-import type { Preview } from "../core/preview.ts";
 import { readKubernetesVariable } from "../executors/kubernetes-variable.ts";
 import { createKubernetesExecutor } from "../executors/kubernetes.ts";
 import { createRedisExecutor } from "../executors/redis.ts";
+import type { Preview } from "../core/preview.ts";
 import type { ExecutorsConfig } from "../types/config.ts";
 import type { Executor } from "../types/executor.ts";
 import type { PlannedJob, PullMode, RunMode } from "../types/run.ts";
@@ -29,7 +29,7 @@ export interface Executors {
   close(): Promise<void>;
 }
 
-/** Makes an executor, which loads its packages when it is made or started; undefined where nobody configures it. */
+/** What opens an executor, which loads its packages only then; undefined where nobody configures it. */
 type Entry = (parts: ExecutorsParts) => (() => Promise<Executor>) | undefined;
 
 const entries: Partial<Record<PullMode, Entry>> = {
