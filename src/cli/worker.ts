@@ -52,7 +52,7 @@ const options: ArgsDef = {
 };
 
 /** What says something of a single order. */
-const optionsOfOrder: readonly string[] = ["runners", "id", "timeout"];
+const optionsOfOrder: ReadonlySet<string> = new Set(["runners", "id", "timeout"]);
 
 /** `orchestrator worker`: a process that pulls jobs and executes their runners. */
 export const worker: CommandDef = defineCommand({
@@ -91,7 +91,7 @@ export const worker: CommandDef = defineCommand({
 });
 
 async function workOrderOf(given: Record<string, string | undefined>): Promise<void> {
-  const stray = Object.keys(given).find((name) => !optionsOfOrder.includes(name));
+  const stray = Object.keys(given).find((name) => !optionsOfOrder.has(name));
   if (stray !== undefined) throw invalid(`--${stray} cannot stand beside --order`);
   const runners = await loadRunners(given["runners"]);
   if (!runners) throw invalid("No runners: name their module with --runners");

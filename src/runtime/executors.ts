@@ -44,7 +44,7 @@ const entries: Partial<Record<PullMode, Entry>> = {
     };
   },
   k8s({ config: { kubernetes }, env }) {
-    const { ORCHESTRATOR_KUBERNETES: variable } = env;
+    const variable = env.ORCHESTRATOR_KUBERNETES;
     if (!kubernetes && !variable) return undefined;
     return async () => {
       if (kubernetes) return createKubernetesExecutor(kubernetes);

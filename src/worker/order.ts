@@ -62,7 +62,8 @@ export async function executeOrder(options: OrderOptions): Promise<void> {
 async function takeOrder(
   env: Record<string, string | undefined>,
 ): Promise<{ nonce: string; order: WorkOrder }> {
-  const { ORCHESTRATOR_ORDER: inline, ORCHESTRATOR_ORDER_FILE: file } = env;
+  const inline = env.ORCHESTRATOR_ORDER;
+  const file = env.ORCHESTRATOR_ORDER_FILE;
   delete env.ORCHESTRATOR_ORDER;
   const name = inline ? "ORCHESTRATOR_ORDER" : "ORCHESTRATOR_ORDER_FILE";
   const text = inline || (file && (await readOrder(file)));

@@ -17,7 +17,10 @@ beforeAll(async () => {
   const { url: server, ca, token } = cluster;
   const regions = { a: { nodeSelector: { zone: "a" } } };
   variable = JSON.stringify({
-    ...{ server, ca, token, regions },
+    server,
+    ca,
+    token,
+    regions,
     namespace: "checks",
     image: "checks:1",
   });
