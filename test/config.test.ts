@@ -20,7 +20,7 @@ test("nothing configured gives the documented defaults", () => {
     healthCheck: { interval: 10_000, timeout: 2000 },
     circuit: { failures: 3, cooldown: 10_000 },
     execution: { attempts: 3, timeout: 300_000, wait: 60_000 },
-    executors: {},
+    executors: { redis: { prefix: "orchestrator" } },
     world: { type: "embedded", retention: { age: 2_592_000_000, count: 10_000 } },
     callbacks: {},
     service: false,

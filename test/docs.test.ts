@@ -214,7 +214,15 @@ function optionPaths(): string[] {
     const own = (members.get(type) ?? []).flatMap(({ name, types }) => {
       const nested = types.flatMap(pathsOf).map((path) => `${name}.${path}`);
       // A group that is always on is no option by itself.
-      const isGroup = ["callbacks", "circuit", "execution", "retention", "shutdown"].includes(name);
+      const isGroup = [
+        "callbacks",
+        "circuit",
+        "execution",
+        "executors",
+        "redis",
+        "retention",
+        "shutdown",
+      ].includes(name);
       return isGroup ? nested : [name, ...nested];
     });
     return [...alias, ...own];

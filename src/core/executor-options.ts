@@ -1,37 +1,33 @@
-import type { ExecutorsConfig } from "../types/config.ts";
+import type { ResolvedExecutors } from "../types/config.ts";
 import { OrchestratorError } from "./errors.ts";
 import { parseKubernetesOptions } from "./kubernetes-options.ts";
 import { asObject, assertKnownKeys, invalid } from "./settings.ts";
 
 /**
- * The executors of an `executors` option, checked; what it leaves out, the environment may say.
+ * The executors of an `executors` option, checked, with defaults; whose place it leaves out, the environment
+ * may say.
  *
  * @throws OrchestratorError `CONFIG_INVALID`, whose message starts with the option's path
  */
-export function resolveExecutors(value: unknown): ExecutorsConfig {
+export function resolveExecutors(value: unknown = {}): ResolvedExecutors {
   const path = "orchestrator.executors";
-  if (value === undefined) return {};
-  const given = asObject(value, path);
-  assertKnownKeys(given, ["redis", "kubernetes"], path);
-  const { redis, kubernetes } = given;
+  const { redis, kubernetes, ...rest } = asObject(value, path);
+  assertKnownKeys(rest, ["redis", "kubernetes"], path);
   return {
-    ...(redis !== undefined && { redis: resolveRedis(redis, `${path}.redis`) }),
+    redis: resolveRedis(redis, `${path}.redis`),
     ...(kubernetes !== undefined && {
       kubernetes: parseKubernetesOptions(kubernetes, `${path}.kubernetes`),
     }),
   };
 }
 
-function resolveRedis(value: unknown, path: string): NonNullable<ExecutorsConfig["redis"]> {
+function resolveRedis(value: unknown = {}, path: string): ResolvedExecutors["redis"] {
   const given = asObject(value, path);
   assertKnownKeys(given, ["url", "prefix"], path);
-  const { url, prefix } = given;
+  const { url, prefix = "orchestrator" } = given;
   if (url !== undefined) assertRedisUrl(url, `${path}.url`);
-  if (prefix !== undefined) assertRedisPrefix(prefix, `${path}.prefix`);
-  return {
-    ...(url !== undefined && { url: url as string }),
-    ...(prefix !== undefined && { prefix: prefix as string }),
-  };
+  assertRedisPrefix(prefix, `${path}.prefix`);
+  return { ...(url !== undefined && { url }), prefix };
 }
 
 /**

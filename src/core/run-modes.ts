@@ -2,7 +2,7 @@ import type { PullMode, RunMode } from "../types/run.ts";
 
 /** What to set, so that a mode has its executor. */
 const configuredBy: Record<PullMode, string> = {
-  redis: "ORCHESTRATOR_REDIS_URL, or the option orchestrator.executors.redis",
+  redis: "ORCHESTRATOR_REDIS_URL or the option orchestrator.executors.redis, and install bullmq",
   postgres: "ORCHESTRATOR_POSTGRES_URL, or the option orchestrator.executors.postgres",
   k8s: "ORCHESTRATOR_KUBERNETES, or the option orchestrator.executors.kubernetes",
 };

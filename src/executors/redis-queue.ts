@@ -2,19 +2,9 @@ import { createHash } from "node:crypto";
 import type { Redis, RedisOptions as ClientOptions } from "ioredis";
 import { OrchestratorError } from "../core/errors.ts";
 import { assertRedisPrefix, assertRedisUrl } from "../core/executor-options.ts";
+import type { RedisExecutorConfig } from "../types/config.ts";
 import type { RunnerEvent } from "../types/runner.ts";
 import type { WorkAnswer, WorkOrder } from "../types/work.ts";
-
-/** Where orders are, on a Redis. */
-export interface RedisPlace {
-  /** Such as `redis://localhost:6379`; without it `ORCHESTRATOR_REDIS_URL` is read. */
-  url?: string;
-  /**
-   * What all keys start with; the same for the orchestrator and its workers.
-   * @default "orchestrator"
-   */
-  prefix?: string;
-}
 
 /** The two packages, as far as they are used. */
 export interface RedisPackages {
@@ -90,7 +80,10 @@ export function namesBelow(prefix: string): RedisNames {
  * @throws OrchestratorError `CONFIG_INVALID`
  */
 export function resolvePlace(
-  { url = process.env.ORCHESTRATOR_REDIS_URL || undefined, prefix = "orchestrator" }: RedisPlace,
+  {
+    url = process.env.ORCHESTRATOR_REDIS_URL || undefined,
+    prefix = "orchestrator",
+  }: RedisExecutorConfig,
   path: string,
 ): { url: string; host: string; names: RedisNames } {
   if (url === undefined) {

@@ -1,6 +1,7 @@
 import type { Redis } from "ioredis";
 import { OrchestratorError, reasonOf } from "../core/errors.ts";
 import { idleSleep } from "../core/sleep.ts";
+import type { RedisExecutorConfig } from "../types/config.ts";
 import type { Executor } from "../types/executor.ts";
 import { createPending, type Pending } from "./pending-orders.ts";
 import { createRedisOrders, type RedisOrder } from "./redis-orders.ts";
@@ -12,13 +13,12 @@ import {
   orderId,
   type RedisNames,
   type RedisPackages,
-  type RedisPlace,
   resolvePlace,
 } from "./redis-queue.ts";
 import { orderOf, orderText } from "./work-order.ts";
 
 /** How orders are handed to workers on Redis. */
-export interface RedisExecutorOptions extends RedisPlace {
+export interface RedisExecutorOptions extends RedisExecutorConfig {
   /**
    * Milliseconds that Redis may be away until attempts are rejected with `SERVER_UNREACHABLE`.
    * @default 30000

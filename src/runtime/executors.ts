@@ -1,18 +1,17 @@
 import { assertRedisUrl } from "../core/executor-options.ts";
 import { failureMessage } from "../core/job-ends.ts";
 import { noWorker, queueOf } from "../core/pull.ts";
-import { runModes } from "../core/run-modes.ts";
 import { readKubernetesVariable } from "../executors/kubernetes-variable.ts";
 import { createKubernetesExecutor } from "../executors/kubernetes.ts";
 import { createRedisExecutor } from "../executors/redis.ts";
 import type { Preview } from "../core/preview.ts";
-import type { ExecutorsConfig } from "../types/config.ts";
+import type { ResolvedExecutors } from "../types/config.ts";
 import type { Executor } from "../types/executor.ts";
 import type { PlannedJob, PullMode, RunMode } from "../types/run.ts";
 
 /** What executors are configured with. */
 export interface ExecutorsParts {
-  config: ExecutorsConfig;
+  config: ResolvedExecutors;
   env: Record<string, string | undefined>;
 }
 
@@ -29,49 +28,66 @@ export interface Executors {
   close(): Promise<void>;
 }
 
-/** What opens an executor, which loads its packages only then; undefined where nobody configures it. */
-type Entry = (parts: ExecutorsParts) => (() => Promise<Executor>) | undefined;
+/**
+ * What opens an executor, which loads its packages only then, or answers that it is not there after all;
+ * undefined where nobody configures it.
+ */
+type Entry = (parts: ExecutorsParts) => (() => Promise<Executor | undefined>) | undefined;
 
 const entries: Partial<Record<PullMode, Entry>> = {
   redis({ config: { redis }, env }) {
-    const url = redis?.url ?? (env.ORCHESTRATOR_REDIS_URL || undefined);
-    if (url === undefined && !redis) return undefined;
-    return async () => {
-      if (redis?.url === undefined && url !== undefined)
-        assertRedisUrl(url, "ORCHESTRATOR_REDIS_URL");
-      const path = "orchestrator.executors.redis";
-      return createRedisExecutor({ ...redis, ...(url !== undefined && { url }), path });
-    };
+    const url = redis.url ?? (env.ORCHESTRATOR_REDIS_URL || undefined);
+    return url === undefined ? undefined : () => openRedisExecutor({ ...redis, url }, redis.url);
   },
   k8s({ config: { kubernetes }, env }) {
     const variable = env.ORCHESTRATOR_KUBERNETES;
-    if (!kubernetes && !variable) return undefined;
-    return async () => {
-      if (kubernetes) return createKubernetesExecutor(kubernetes);
-      const name = "ORCHESTRATOR_KUBERNETES";
-      return createKubernetesExecutor(await readKubernetesVariable(variable!, name), name);
-    };
+    if (kubernetes) return async () => createKubernetesExecutor(kubernetes);
+    if (!variable) return undefined;
+    const name = "ORCHESTRATOR_KUBERNETES";
+    return async () => createKubernetesExecutor(await readKubernetesVariable(variable, name), name);
   },
 };
 
+async function openRedisExecutor(
+  place: { url: string; prefix: string },
+  configured: string | undefined,
+): Promise<Executor | undefined> {
+  if (configured === undefined) assertRedisUrl(place.url, "ORCHESTRATOR_REDIS_URL");
+  try {
+    return await createRedisExecutor({ ...place, path: "orchestrator.executors.redis" });
+  } catch (error) {
+    // The variable may be there for rate limits alone, which do without BullMQ.
+    if (configured === undefined && isMissingPackage(error)) return undefined;
+    throw error;
+  }
+}
+
+function isMissingPackage(error: unknown): boolean {
+  const { cause } = error as { cause?: { code?: unknown } };
+  return cause?.code === "ERR_MODULE_NOT_FOUND";
+}
+
 /** The executors that the options and the environment configure; none is loaded before the start. */
 export function createExecutors(parts: ExecutorsParts): Executors {
-  const configured = new Map<PullMode, () => Promise<Executor>>();
+  const modes = new Set<RunMode>(["local", "remote"]);
+  const configured = new Map<PullMode, () => Promise<Executor | undefined>>();
   for (const [mode, entry] of Object.entries(entries) as [PullMode, Entry][]) {
     const open = entry(parts);
-    if (open) configured.set(mode, open);
+    if (!open) continue;
+    configured.set(mode, open);
+    modes.add(mode);
   }
   const open = new Map<PullMode, Executor>();
 
   return {
-    modes: new Set(
-      runModes.filter(
-        (mode) => mode === "local" || mode === "remote" || configured.has(mode as PullMode),
-      ),
-    ),
+    modes,
     async start() {
       for (const [mode, load] of configured) {
         const executor = await load();
+        if (!executor) {
+          modes.delete(mode);
+          continue;
+        }
         open.set(mode, executor);
         await executor.start?.();
       }

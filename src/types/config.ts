@@ -1,4 +1,4 @@
-import type { KubernetesConfig } from "./kubernetes.ts";
+import type { KubernetesConfig, KubernetesOptions } from "./kubernetes.ts";
 import type { LoadBalancer, Server, ServerRegistry } from "./server.ts";
 
 /** Names of the balancers that come with the package. */
@@ -239,6 +239,12 @@ export type ResolvedWorld =
   | { type: "embedded"; retention: Required<RetentionConfig> }
   | { type: "target"; name: string };
 
+/** Executors as resolved; one whose place the options leave out is where the environment says, if it does. */
+export interface ResolvedExecutors {
+  redis: RedisExecutorConfig & { prefix: string };
+  kubernetes?: KubernetesOptions;
+}
+
 /** The configuration as resolved: defaults filled in, checked, plain JSON. Runtime code sees only this. */
 export interface OrchestratorOptions {
   pattern: string[];
@@ -256,8 +262,7 @@ export interface OrchestratorOptions {
   healthCheck: Required<HealthCheckConfig> | false;
   circuit: Required<CircuitConfig>;
   execution: Required<ExecutionConfig>;
-  /** What it does not say, the environment does. */
-  executors: ExecutorsConfig;
+  executors: ResolvedExecutors;
   /** Without it the environment says. */
   cors?: CorsConfig;
   /** What it does not say, the environment does. */

@@ -11,5 +11,5 @@ export type {
   WorkSourceOwner,
 } from "./source.ts";
 export type { WorkerLog } from "./log.ts";
-export type { RedisPlace } from "../executors/redis-queue.ts";
+export type { RedisExecutorConfig } from "../types/config.ts";
 export type { WorkAnswer, WorkOrder } from "../types/work.ts";

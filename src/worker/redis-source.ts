@@ -9,11 +9,11 @@ import {
   type OrderRow,
   presenceMs,
   type RedisPackages,
-  type RedisPlace,
   resolvePlace,
 } from "../executors/redis-queue.ts";
 import { idleSleep } from "../core/sleep.ts";
 import { orderLimits } from "../executors/work-order.ts";
+import type { RedisExecutorConfig } from "../types/config.ts";
 import type { RunnerEvent } from "../types/runner.ts";
 import type { WorkOrder } from "../types/work.ts";
 import type { OrderOutcome, SourceWorker, WorkSource } from "./source.ts";
@@ -30,7 +30,7 @@ interface Running {
 }
 
 /** Orders from the queue of a region on Redis. */
-export function createRedisSource(given: RedisPlace, path: string): WorkSource {
+export function createRedisSource(given: RedisExecutorConfig, path: string): WorkSource {
   const place = resolvePlace(given, path);
   const { names, host } = place;
   const running = new Map<string, Running>();

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { reasonOf } from "../core/errors.ts";
 import { longestTimer, sleep } from "../core/sleep.ts";
-import type { RedisPlace } from "../executors/redis-queue.ts";
+import type { RedisExecutorConfig } from "../types/config.ts";
 import { createOrderExecutor, type ExecuteOrder } from "./orders.ts";
 import { type WorkerLog, workerLog } from "./log.ts";
 import { resolveWorker } from "./options.ts";
@@ -11,7 +11,7 @@ import type { OrderOutcome, TakeOrder, WorkSourceOwner } from "./source.ts";
 /** What a runner worker is made of: its runners, and where it pulls orders for them. */
 export interface RunnerWorkerOptions {
   /** Pulls from the queue on this Redis: its URL, or that and the prefix of its keys. */
-  redis?: RedisPlace | string;
+  redis?: RedisExecutorConfig | string;
   /** Pulls from the database of this conductor. */
   conductor?: WorkSourceOwner;
   /** Runner functions by name, and their `<name>InputSchema`s, as in `import * as runners`. */

@@ -99,11 +99,10 @@ describe.skipIf(!hasRedis)("runs in redis mode, by workers that pull", () => {
       regions: ["mars", "eu"],
       concurrency: 1,
     });
-    const states = async (): Promise<string[]> =>
-      (await results(id, 0)).jobs.map((job: any) => job.state);
-    await until(async () => (await states())[1] === "completed");
-    const [waiting] = (await results(id, 0)).jobs;
-    expect(waiting.waiting).toBe('No worker of region "mars" is there');
+    const jobs = async (): Promise<any[]> => (await results(id, 0)).jobs;
+    await until(async () => (await jobs())[1].state === "completed");
+    const reason = 'No worker of region "mars" is there';
+    await until(async () => (await jobs())[0].waiting === reason);
     await startWorker("mars");
     expect(await results(id)).toMatchObject({ state: "completed", summary: { passed: 2 } });
   });

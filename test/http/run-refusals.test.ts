@@ -75,7 +75,7 @@ describe("400 names the field, in the form with issues, and starts nothing:", ()
     [
       "a mode without its executor",
       { mode: "redis" },
-      "mode 'redis' has no executor here: set ORCHESTRATOR_REDIS_URL, or the option orchestrator.executors.redis",
+      "mode 'redis' has no executor here: set ORCHESTRATOR_REDIS_URL or the option orchestrator.executors.redis, and install bullmq",
     ],
     [
       "another",
