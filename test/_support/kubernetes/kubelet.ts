@@ -71,7 +71,9 @@ export function startKubelet(store: Store, images: ReadonlyMap<string, Image>): 
     }
     const mounts = new Map<string, string>();
     for (const { name: volume, secret } of pod.spec.volumes ?? []) {
-      const found = secret && store.get("secrets", namespace, secret.secretName);
+      // An empty folder is everywhere.
+      if (!secret) continue;
+      const found = store.get("secrets", namespace, secret.secretName);
       // As the real one, it looks again until it is there.
       if (!found) return wait(pod, "ContainerCreating", "");
       const folder = mkdtempSync(join(tmpdir(), "volume-"));

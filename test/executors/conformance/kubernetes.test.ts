@@ -14,7 +14,7 @@ describeExecutor({
   crash: "WORKER_LOST",
   differences: {
     "an aborted attempt that nobody has begun is taken back":
-      "nobody need ask whether it is known: test/executors/kubernetes.test.ts has it",
+      "nobody need ask whether it is known: test/executors/kubernetes-ends.test.ts has it",
     "a worker that stops gives back what it cannot end":
       "a pod is for one attempt, which is lost with it, and made anew as the next",
   },
