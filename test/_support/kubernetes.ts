@@ -40,8 +40,8 @@ export interface TestKubernetes {
   roles: Map<string, Rule[] | undefined>;
   quota: { jobs?: number };
   faults: Fault[];
-  /** Milliseconds before each answer. */
-  latency: number;
+  /** Milliseconds after which it is told that something was made, though all see it before. */
+  lateness: { ms: number };
   /** All that was asked and allowed, such as `create batch/jobs`. */
   used: Set<string>;
   /** Every request, such as `POST /apis/batch/v1/namespaces/checks/jobs`. */
@@ -68,6 +68,7 @@ export async function startKubernetes(images: Record<string, Image>): Promise<Te
     roles: new Map<string, Rule[] | undefined>(),
     quota: {} as { jobs?: number },
     used: new Set<string>(),
+    lateness: { ms: 0 },
   };
   const api = createApi({
     ...shared,
@@ -85,7 +86,7 @@ export async function startKubernetes(images: Record<string, Image>): Promise<Te
   async function listen(): Promise<void> {
     server = createServer({ key, cert }, (request, response) => {
       requests.push(`${request.method} ${request.url}`);
-      setTimeout(() => answer(request, response), cluster.latency);
+      answer(request, response);
     });
     server.on("connection", (socket) => {
       sockets.add(socket);
@@ -124,7 +125,6 @@ export async function startKubernetes(images: Record<string, Image>): Promise<Te
     controllers,
     plane,
     faults: [],
-    latency: 0,
     requests,
     get watches() {
       return api.watches;

@@ -105,6 +105,20 @@ describe("an API server that is away", () => {
     expect(Date.now() - began).toBeGreaterThan(1000);
   });
 
+  test("may be slow to say that a Job was made, whose pod has ended by then", async () => {
+    cluster().lateness.ms = 1200;
+    try {
+      const starting = Date.now();
+      expect((await open().execute(attemptOf("ok"))).results).toMatchObject([{ status: "pass" }]);
+      await expect(open({ image: "exits:1" }).execute(attemptOf("ok"))).rejects.toMatchObject({
+        code: "WORKER_LOST",
+      });
+      expect(Date.now() - starting).toBeLessThan(10_000);
+    } finally {
+      cluster().lateness.ms = 0;
+    }
+  });
+
   test("is trusted by its certificate alone", async () => {
     const executor = open({ outage: 300, ca: undefined });
     await expect(executor.execute(attemptOf("ok"))).rejects.toMatchObject({

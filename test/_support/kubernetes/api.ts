@@ -18,6 +18,8 @@ export interface ApiParts {
   quota: { jobs?: number };
   /** All that was asked and allowed. */
   used: Set<string>;
+  /** Milliseconds after which it is told that something was made. */
+  lateness: { ms: number };
 }
 
 /** The answers to requests, and the watches that are open. */
@@ -36,7 +38,8 @@ const route =
 
 /** Speaks the part of the API of Kubernetes that Jobs need. */
 export function createApi(parts: ApiParts): Api {
-  const { store, kubelet, controllers, namespaces, token, user, roles, quota, used } = parts;
+  const { store, kubelet, controllers, namespaces, token, user, roles, quota, used, lateness } =
+    parts;
   const watches = new Set<ServerResponse>();
 
   function handle(request: IncomingMessage, response: ServerResponse): void {
@@ -140,7 +143,8 @@ export function createApi(parts: ApiParts): Api {
       };
       object.status = {};
     }
-    send(response, 201, store.create(resource, object));
+    const made = store.create(resource, object);
+    setTimeout(() => send(response, 201, made), lateness.ms);
   }
 
   function list(response: ServerResponse, resource: Resource, namespace: string, url: URL): void {
