@@ -30,6 +30,6 @@ export {
   awaitCheckpoint,
   checkpoint,
 } from "./runtime/workflows/checkpoints.ts";
-export { type FanOutOptions, fanOut } from "./runtime/workflows/fan-out.ts";
+export { type FanOutExecutor, type FanOutOptions, fanOut } from "./runtime/workflows/fan-out.ts";
 export type { LoadBalancerReference, RegistryReference } from "./runtime/workflows/references.ts";
 export type * from "./types/index.ts";

@@ -54,20 +54,22 @@ export function createPull(
   const { executor, execution, now = Date.now, random = Math.random, sleep = realSleep } = options;
   const { aroundAttempt = (inner) => inner } = options;
   const attempt = aroundAttempt(createPullAttempt(executor, execution, now));
-  /** Looks under way, by region: jobs that wait for the same workers share them. */
-  const looks = new Map<string, Promise<boolean>>();
+  /** The latest look at each region: jobs that wait for the same workers share it. */
+  const looks = new Map<string, { at: number; lacking: Promise<boolean> }>();
 
   /** Whether a region has no worker; one that cannot be looked at is left to the attempt to tell of. */
   function lacksWorker(region: string): Promise<boolean> {
+    const at = now();
+    for (const [key, look] of looks) if (at - look.at >= LOOK_MS / 2) looks.delete(key);
     let look = looks.get(region);
     if (!look) {
-      look = executor.workers!(region)
-        .then((workers) => workers === 0)
-        .catch(() => false)
-        .finally(() => looks.delete(region));
-      looks.set(region, look);
+      const lacking = executor.workers!(region).then(
+        (workers) => workers === 0,
+        () => false,
+      );
+      looks.set(region, (look = { at, lacking }));
     }
-    return look;
+    return look.lacking;
   }
 
   /** Whether nobody would take an attempt now. One that was handed in before goes on where it is. */

@@ -37,11 +37,12 @@ export function createRedisSource(given: RedisExecutorConfig, path: string): Wor
   let client: Redis;
   let subscriber: Redis;
   let worker: Worker | undefined;
+  let self: SourceWorker | undefined;
   let closed: Promise<void> | undefined;
   let beats: ReturnType<typeof setInterval> | undefined;
 
   function start(packages: RedisPackages, session: SourceWorker): void {
-    const { region, id, concurrency, note } = session;
+    const { region, id, concurrency, note } = (self = session);
     // A worker has nothing to do without Redis, and waits for it as long as it takes.
     const options = { maxRetriesPerRequest: null };
     client = openClient(packages, place, options, note);
@@ -83,6 +84,12 @@ export function createRedisSource(given: RedisExecutorConfig, path: string): Wor
       .catch(() => undefined);
   }
 
+  /** Says that it lives no longer: whoever waits for a worker need not find that out. */
+  async function leave(): Promise<void> {
+    if (client?.status !== "ready" || !self) return;
+    await client.zrem(names.workers(self.region), self.id).catch(() => undefined);
+  }
+
   async function checkVerdicts(): Promise<void> {
     const orders = [...running.keys()];
     if (orders.length === 0) return;
@@ -108,6 +115,8 @@ export function createRedisSource(given: RedisExecutorConfig, path: string): Wor
     });
     rows.add({ row: "begin", worker: session.id });
     try {
+      // Nothing is executed of which nobody could know.
+      await rows.written();
       const outcome = await session.take(job.data, { signal: abort.signal, onEvent: rows.event });
       const row = rowOf(outcome, session.id);
       if (row) rows.add(row);
@@ -134,7 +143,7 @@ export function createRedisSource(given: RedisExecutorConfig, path: string): Wor
     },
     async close() {
       clearInterval(beats);
-      await Promise.race([closed, idleSleep(CLOSE_MS)]);
+      await Promise.race([Promise.all([closed, leave()]), idleSleep(CLOSE_MS)]);
       for (const each of [client, subscriber]) each?.disconnect();
     },
   };

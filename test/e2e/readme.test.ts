@@ -1,21 +1,10 @@
-import { execFile, execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { afterEach, describe, expect, test } from "vitest";
 import { createApp, root, startServer, type TestApp, workDir } from "../_support/app.ts";
+import { type Block, readBlocks, runCurls } from "../_support/blocks.ts";
 import { runNode } from "../_support/process.ts";
 import { startService } from "../_support/service.ts";
-
-/** A fenced block of the README. */
-interface Block {
-  /** The heading of the second level that it stands below. */
-  section: string;
-  language: string;
-  code: string;
-  /** From a first line `// path`. */
-  file: string | undefined;
-}
 
 const blocks = readBlocks(readFileSync(join(root, "README.md"), "utf8"));
 const stops: (() => Promise<unknown>)[] = [];
@@ -26,8 +15,8 @@ afterEach(async () => {
 });
 
 test("every TypeScript block, here and in the guides, type-checks against the package's own types", async () => {
-  const guides = ["docs/events.md", "docs/guard.md", "docs/runs.md"].flatMap((path) =>
-    readBlocks(readFileSync(join(root, path), "utf8")),
+  const guides = ["docs/events.md", "docs/guard.md", "docs/runs.md", "docs/workers.md"].flatMap(
+    (path) => readBlocks(readFileSync(join(root, path), "utf8")),
   );
   const typescript = [...blocks, ...guides].filter(({ language }) => language === "ts");
   expect(typescript.length).toBeGreaterThan(6);
@@ -70,7 +59,7 @@ describe("Your own app", () => {
     // The helpers below are these two commands, on a free port.
     expect(commands).toContain("npx nitro build\nnode .output/server/index.mjs");
     const url = await start(await build(files));
-    expect(await runCurls(section, url)).toBe(3);
+    expect(await runCurls(blocksOf(section), url)).toBe(3);
   });
 
   test("it installs the versions that the package asks for", () => {
@@ -114,9 +103,9 @@ describe("Runner servers", () => {
       runner,
     );
     const url = await start(app, { ...orchestratorEnv, PLAYWRIGHT_RUNNERS: servers });
-    expect(await runCurls(section, url)).toBe(2);
-    expect(await runCurls("Runs across regions", url)).toBe(4);
-    expect(await runCurls("Input schemas", url)).toBe(1);
+    expect(await runCurls(blocksOf(section), url)).toBe(2);
+    expect(await runCurls(blocksOf("Runs across regions"), url)).toBe(4);
+    expect(await runCurls(blocksOf("Input schemas"), url)).toBe(1);
   });
 });
 
@@ -129,7 +118,7 @@ describe("Follow a run", () => {
       "nitro.config.ts": filesOf("Your own app")["nitro.config.ts"]!,
     };
     expect(Object.keys(files)).toContain("workflows/ship.ts");
-    expect(await runCurls(section, await start(await build(files)))).toBe(5);
+    expect(await runCurls(blocksOf(section), await start(await build(files)))).toBe(5);
   });
 });
 
@@ -140,25 +129,9 @@ describe("Stand-alone", () => {
     expect(shellOf(section)[0]!.code.trim().split("\n").at(-1)).toBe("npx orchestrator serve");
     const service = await startService({ cwd: app.dir });
     stops.push(() => service.stop("SIGKILL"));
-    expect(await runCurls(section, service.url)).toBe(3);
+    expect(await runCurls(blocksOf(section), service.url)).toBe(3);
   });
 });
-
-/** The fenced blocks in their order. */
-function readBlocks(markdown: string): Block[] {
-  const found: Block[] = [];
-  let section = "";
-  for (const [, heading, language, code] of markdown.matchAll(
-    /^## ([^\n]+)$|^```(\w*)[^\n]*\n(.*?)^```$/gms,
-  )) {
-    if (heading !== undefined) section = heading;
-    else {
-      const file = /^\/\/ (\S+\.m?[jt]s)\n/.exec(code!)?.[1];
-      found.push({ section, language: language!, code: code!, file });
-    }
-  }
-  return found;
-}
 
 /** A section's files by path. */
 function filesOf(
@@ -167,6 +140,10 @@ function filesOf(
 ): Record<string, string> {
   const files = blocks.filter((block) => block.section === section && block.file && wanted(block));
   return Object.fromEntries(files.map(({ file, code }) => [file!, code]));
+}
+
+function blocksOf(section: string): Block[] {
+  return blocks.filter((block) => block.section === section);
 }
 
 function shellOf(section: string): Block[] {
@@ -191,66 +168,6 @@ async function start(app: TestApp, env?: Record<string, string>): Promise<string
   const server = await startServer(join(app.dir, ".output"), workDir(), env);
   stops.push(() => server.stop("SIGKILL"));
   return server.url;
-}
-
-/** Runs a section's curl commands in their order and compares what they print; answers how many there were. */
-async function runCurls(section: string, url: string): Promise<number> {
-  const curls = shellOf(section).filter(({ code }) => code.startsWith("curl "));
-  let runId = "";
-  for (const { code } of curls) {
-    const [command, expected] = code.split(/^# /m) as [string, string];
-    const printed = await curl(command.replaceAll(/http:\/\/localhost:(?:3000|7070)/g, url), runId);
-    expect(printed, command).toMatch(patternOf(expected.trim()));
-    runId = /"runId":"(\w+)"/.exec(printed)?.[1] ?? runId;
-  }
-  return curls.length;
-}
-
-/** The README's output as a pattern, in which `…` is anything. */
-function patternOf(text: string): RegExp {
-  const parts = text
-    .split("…")
-    .map((part) => part.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`));
-  return new RegExp(`^${parts.join(".+")}$`, "s");
-}
-
-const hasCurl = ((): boolean => {
-  try {
-    execFileSync("curl", ["--version"], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-})();
-
-/** What a curl command prints; without a curl, what the same request answers. */
-async function curl(command: string, runId: string): Promise<string> {
-  if (hasCurl) {
-    const env = { ...process.env, RUN_ID: runId, NO_PROXY: "*", no_proxy: "*" };
-    const { stdout } = await promisify(execFile)("sh", ["-c", command], { env, timeout: 50_000 });
-    return stdout;
-  }
-  const words = wordsOf(command.replaceAll("\\\n", " "), runId).slice(1);
-  const valueOf = (flag: string): string | undefined =>
-    words.includes(flag) ? words[words.indexOf(flag) + 1] : undefined;
-  const [name, value] = valueOf("-H")?.split(": ") ?? [];
-  const response = await fetch(
-    words.find((word) => word.startsWith("http://"))!,
-    {
-      method: valueOf("-X") ?? "GET",
-      headers: name ? { [name]: value! } : {},
-      body: valueOf("-d") ?? null,
-      signal: AbortSignal.timeout(50_000),
-    },
-  );
-  return response.text();
-}
-
-/** A command's words as a shell sees them, as far as the README goes: quotes and one variable. */
-function wordsOf(command: string, runId: string): string[] {
-  return [...command.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map(
-    ([, single, double, bare]) => single ?? (double ?? bare!).replaceAll("$RUN_ID", runId),
-  );
 }
 
 /** The variables in front of a command. */

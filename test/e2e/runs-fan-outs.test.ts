@@ -77,7 +77,10 @@ const refusals: [object, string][] = [
   [{ concurrency: 0 }, "concurrency must be an integer of at least 1 (got 0)"],
   [{ concurrency: 1.5 }, "concurrency must be an integer of at least 1 (got 1.5)"],
   [{ timeout: -1 }, "timeout must be an integer of at least 1 (got -1)"],
-  [{ executor: "ssh" }, 'executor must be "http" or "local" (got "ssh")'],
+  [
+    { executor: "ssh" },
+    'executor must be one of http, local, redis, postgres, kubernetes (got "ssh")',
+  ],
   [{ failurePolicy: "most" }, 'failurePolicy must be "all", "any"'],
   [{ failurePolicy: { quorum: 0 } }, 'failurePolicy must be "all", "any"'],
   [{ failurePolicy: { allowFailures: -1 } }, 'failurePolicy must be "all", "any"'],

@@ -1,9 +1,14 @@
+import { readFileSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { send, until } from "../_support/api.ts";
-import type { TestServer } from "../_support/app.ts";
+import { root, type TestServer, workDir } from "../_support/app.ts";
+import { readBlocks, runCurls } from "../_support/blocks.ts";
 import { framesOf } from "../_support/events.ts";
 import { hasRedis, startRedis, type TestRedis } from "../_support/redis.ts";
-import { runCli, startService } from "../_support/service.ts";
+import { startNode } from "../_support/process.ts";
+import { cli, runCli, startService } from "../_support/service.ts";
 import { createWorkers, type Workers } from "../_support/workers.ts";
 
 describe.skipIf(!hasRedis)("runs in redis mode, by workers that pull", () => {
@@ -156,6 +161,32 @@ describe.skipIf(!hasRedis)("runs in redis mode, by workers that pull", () => {
       );
     },
   );
+});
+
+test.skipIf(!hasRedis)("docs/workers.md: one worker, as it stands", async () => {
+  const blocks = readBlocks(readFileSync(join(root, "docs/workers.md"), "utf8"));
+  const section = blocks.filter((block) => block.section === "One worker");
+  const { code } = section.find(({ file }) => file === "runners.mjs")!;
+  const commands = section
+    .find(({ language }) => language === "sh")!
+    .code.trim()
+    .split("\n");
+  const redis = await startRedis();
+  const cwd = workDir();
+  await mkdir(cwd, { recursive: true });
+  await writeFile(join(cwd, "runners.mjs"), code);
+  const service = await startService({ cwd, env: { ORCHESTRATOR_REDIS_URL: redis.url } });
+  expect(commands[1]).toBe("ORCHESTRATOR_REDIS_URL=redis://localhost:6379 npx orchestrator serve");
+  const words = commands[2]!.replace("redis://localhost:6379", redis.url).split(" ");
+  expect(words.slice(0, 2)).toEqual(["npx", "orchestrator"]);
+  const worker = startNode([cli, ...words.slice(2)], cwd);
+  try {
+    await worker.printed(/"message":"pulling","from":"Redis at .*","region":"eu"/);
+    expect(await runCurls(section, service.url)).toBe(3);
+    expect(await worker.stop()).toBe(0);
+  } finally {
+    await Promise.all([worker.stop("SIGKILL"), service.stop("SIGKILL"), redis.kill()]);
+  }
 });
 
 test("the command says what it needs", async () => {

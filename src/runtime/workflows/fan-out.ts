@@ -2,17 +2,24 @@ import { aggregateResults } from "../../core/aggregate.ts";
 import { OrchestratorError } from "../../core/errors.ts";
 import { endStateOf } from "../../core/run-state.ts";
 import { splitIntoShards } from "../../core/shards.ts";
-import type { Aggregate, FailurePolicy, JobCounts, RunnerJob } from "../../types/run.ts";
+import type { Aggregate, FailurePolicy, JobCounts, RunMode, RunnerJob } from "../../types/run.ts";
 import type { JobRange, ShardJob, ShardReply, ShardRequest } from "../../types/shard.ts";
 import { callStep, inWorkflow } from "./calls.ts";
 import { handle, type LoadBalancerReference, type RegistryReference } from "./references.ts";
+
+/** Who executes the jobs of a `fanOut`. */
+export type FanOutExecutor = "http" | "kubernetes" | "local" | "postgres" | "redis";
 
 /** How `fanOut` gets its jobs executed. */
 export interface FanOutOptions {
   /** Jobs in flight at once, an integer of at least 1. @default unlimited */
   concurrency?: number;
-  /** `http` sends jobs to runner servers, `local` executes the app's own runners in this process. @default "http" */
-  executor?: "http" | "local";
+  /**
+   * `http` sends jobs to runner servers, `local` executes the app's own runners in this process, and from
+   * the others workers pull them.
+   * @default "http"
+   */
+  executor?: FanOutExecutor;
   /** The injected handle; the process's registry when absent. */
   registry?: RegistryReference;
   /** The injected handle; the process's balancer when absent. */
@@ -22,6 +29,15 @@ export interface FanOutOptions {
   /** When the aggregate counts as completed. Without one, a failing result does not fail it. */
   failurePolicy?: FailurePolicy;
 }
+
+/** The mode that each executor is asked for by. */
+const modes: Record<FanOutExecutor, RunMode> = {
+  http: "remote",
+  local: "local",
+  redis: "redis",
+  postgres: "postgres",
+  kubernetes: "k8s",
+};
 
 /** What a fan-out comes down to for the engine. */
 export interface ShardedRun extends Omit<ShardRequest, "group" | "window"> {
@@ -50,13 +66,13 @@ export async function fanOut(
   handle(loadBalancer, "load-balancer");
   assertPositiveInteger("concurrency", concurrency);
   assertPositiveInteger("timeout", timeout);
-  if (executor !== "http" && executor !== "local") {
-    throw invalid("executor", '"http" or "local"', executor);
+  if (!Object.hasOwn(modes, executor)) {
+    throw invalid("executor", `one of ${Object.keys(modes).join(", ")}`, executor);
   }
   assertPolicy(options.failurePolicy);
   const replies = await runShards({
     jobs: withIds(jobs, groups),
-    mode: executor === "http" ? "remote" : "local",
+    mode: modes[executor],
     collect: true,
     ...(concurrency !== undefined && { concurrency }),
     ...(timeout !== undefined && { deadline: Date.now() + timeout }),

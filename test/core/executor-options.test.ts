@@ -1,0 +1,34 @@
+import { expect, test } from "vitest";
+import { resolveExecutors } from "../../src/core/executor-options.ts";
+
+test("nothing given: defaults alone", () => {
+  expect(resolveExecutors()).toEqual({ redis: { prefix: "orchestrator" } });
+  expect(resolveExecutors({ redis: {} })).toEqual({ redis: { prefix: "orchestrator" } });
+});
+
+test("what is given is taken", () => {
+  const redis = { url: "rediss://user:secret@redis.example.com:6380/2", prefix: "{checks}" };
+  expect(resolveExecutors({ redis })).toEqual({ redis });
+});
+
+test.each([
+  [[], "orchestrator.executors must be an object (got [])"],
+  [{ rabbit: {} }, "orchestrator.executors.rabbit is not an option. Known: redis"],
+  [{ redis: "redis://x" }, 'orchestrator.executors.redis must be an object (got "redis://x")'],
+  [
+    { redis: { host: "x" } },
+    "orchestrator.executors.redis.host is not an option. Known: url, prefix",
+  ],
+  [
+    { redis: { url: "http://:secret@x" } },
+    "orchestrator.executors.redis.url must be a URL such as redis://localhost:6379",
+  ],
+  [
+    { redis: { prefix: "a:b" } },
+    'orchestrator.executors.redis.prefix must be 1 to 100 letters, digits and . _ - { } (got "a:b")',
+  ],
+])("%j is refused", (given, message) => {
+  expect(() => resolveExecutors(given)).toThrow(
+    expect.objectContaining({ code: "CONFIG_INVALID", message }),
+  );
+});
