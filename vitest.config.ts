@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig, type ViteUserConfig } from "vitest/config";
 import { bundleOwnWorkflows } from "./scripts/own-workflows.ts";
 
@@ -15,6 +16,8 @@ const endToEnd = ["test/e2e/**/*.test.ts", "test/demo.test.ts"];
 
 const config: ViteUserConfig = defineConfig({
   test: {
+    // Most tests wait for processes and not for a processor: a second file at a time is a third off the whole.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       {
         plugins: [ownWorkflows],

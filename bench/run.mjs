@@ -4,12 +4,13 @@ import { machine, samplesTable, versionsOf, writeSection } from "./report.mjs";
 import { ending, scoped, tidy, tidyOnExit } from "./scratch.mjs";
 import { dev } from "./suites/dev.mjs";
 import { lists } from "./suites/lists.mjs";
+import { processes } from "./suites/processes.mjs";
 import { runs } from "./suites/runs.mjs";
 import { wait } from "./suites/wait.mjs";
 import { world } from "./suites/world.mjs";
 
 // A suite answers with rows of samples, or with the text of its section and the versions it saw.
-const suites = { wait, dev, world, runs, lists };
+const suites = { wait, dev, world, runs, lists, processes };
 const args = process.argv.slice(2);
 const quick = args.includes("--quick");
 const asked = args.filter((arg) => arg !== "--quick");

@@ -1,13 +1,13 @@
 // The `workflow` package on its Worlds, through our API: one built app, told apart by the environment.
 import { execPath } from "node:process";
-import { readdir } from "node:fs/promises";
+import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createApp } from "../app.mjs";
 import { durability, startPostgres } from "../postgres.mjs";
 import { ownVersion } from "../report.mjs";
 import { folder, root, start } from "../scratch.mjs";
 
-/** The built app, shared by the three. */
+/** The built app, shared by all. */
 let built;
 
 const files = {
@@ -39,7 +39,7 @@ async function buildApp() {
   return app;
 }
 
-function peer({ title, about, env = {}, backend }) {
+function peer({ title, about, env = {}, versions = [], backend }) {
   let store;
   return {
     title,
@@ -48,15 +48,15 @@ function peer({ title, about, env = {}, backend }) {
       await built;
       return {
         about: () => (typeof about === "function" ? about(store) : about),
-        versions: env.WORKFLOW_TARGET_WORLD?.startsWith("@")
-          ? { [env.WORKFLOW_TARGET_WORLD]: await ownVersion(env.WORKFLOW_TARGET_WORLD) }
-          : {},
+        versions: Object.fromEntries(
+          await Promise.all(versions.map(async (name) => [name, await ownVersion(name)])),
+        ),
       };
     },
     async open() {
-      const behind = await backend?.();
       // A fresh folder each time, since the local World slows with what it has stored.
       const cwd = await folder("data");
+      const behind = await backend?.(cwd);
       const server = await (
         await built
       ).start({
@@ -106,14 +106,27 @@ export const engineLocal = peer({
   env: { WORKFLOW_TARGET_WORLD: "local" },
 });
 
+const postgres = "@workflow/world-postgres";
+
+export const oursPostgres = peer({
+  title: "ours, on Postgres",
+  about: `\`WORKFLOW_TARGET_WORLD=${postgres}\`: that package's tables, our queue and streams, ${durability}; ${http}`,
+  env: { WORKFLOW_TARGET_WORLD: postgres },
+  versions: [postgres],
+  backend: async () => ({ WORKFLOW_POSTGRES_URL: await startPostgres() }),
+});
+
 export const enginePostgres = peer({
   title: "engine, Postgres World",
-  about: `\`WORKFLOW_TARGET_WORLD=@workflow/world-postgres\`, ${durability}, 10 workers (its default); ${http}`,
-  env: { WORKFLOW_TARGET_WORLD: "@workflow/world-postgres" },
-  async backend() {
+  about: `the same package as it is, ${durability}, 10 workers (its default); ${http}`,
+  versions: [postgres],
+  async backend(cwd) {
+    // Under another name, which we know nothing of, its queue and its streams are its own.
+    const world = join(cwd, "postgres-as-it-is.mjs");
+    await writeFile(world, `export * from "${postgres}";\n`);
     const env = { WORKFLOW_POSTGRES_URL: await startPostgres() };
     // Its migrations.
     await start(execPath, [join(root, "node_modules/.bin/bootstrap")], { cwd: root, env });
-    return env;
+    return { ...env, WORKFLOW_TARGET_WORLD: world };
   },
 });

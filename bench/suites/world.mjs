@@ -1,6 +1,6 @@
 import { bullmq } from "../peers/bullmq.mjs";
 import { dbos, dbosClient } from "../peers/dbos.mjs";
-import { engineLocal, enginePostgres, ours } from "../peers/engine.mjs";
+import { engineLocal, enginePostgres, ours, oursPostgres } from "../peers/engine.mjs";
 import { restate } from "../peers/restate.mjs";
 import { quantile, table } from "../report.mjs";
 import { ending, scoped } from "../scratch.mjs";
@@ -14,7 +14,7 @@ import { ending, scoped } from "../scratch.mjs";
  *   workflow "two" or "fan" as the engine's clients do, and resolves with its result; `close` lets go
  *   of its connections, and what was started is ended after it.
  */
-const peers = [ours, engineLocal, enginePostgres, restate, dbos, dbosClient, bullmq];
+const peers = [ours, oursPostgres, engineLocal, enginePostgres, restate, dbos, dbosClient, bullmq];
 
 /** What each workflow answers: 1 + 2, and 0 + 1 + … + 99. */
 const answers = { two: 3, fan: 4950 };
