@@ -75,9 +75,9 @@ export async function runAttempt(
     };
   }
 
-  function onJob(seen: Job | undefined): void {
+  function onJob(seen: Job): void {
     if (!job) return void early.push(() => onJob(seen));
-    if (!seen) return startTimer("gone", REST_MS, () => lose("its Job was deleted"));
+    if (seen.metadata.uid !== job.uid) return;
     const failed = seen.status?.conditions?.find(
       ({ type, status }) => type === "Failed" && status === "True",
     );
@@ -87,14 +87,15 @@ export async function runAttempt(
     startTimer("failed", pod ? BEYOND_MS : REST_MS, () => lose(reason));
   }
 
-  function onPod(seen: Pod | undefined): void {
+  function onPodGone(): void {
+    const known = state.type === "ending" || state.type === "ended" ? state.reason : undefined;
+    const reason = known ?? "its pod was deleted";
+    startTimer("gone", followed ? REST_MS : 0, () => lose(reason));
+  }
+
+  function onPod(seen: Pod): void {
     if (!job) return void early.push(() => onPod(seen));
-    if (seen && !seen.metadata.ownerReferences?.some(({ uid }) => uid === job?.uid)) return;
-    if (!seen) {
-      const reason = "reason" in state && state.reason !== undefined ? state.reason : undefined;
-      const gone = state.type === "pending" || !reason ? "its pod was deleted" : reason;
-      return startTimer("gone", followed ? REST_MS : 0, () => lose(gone));
-    }
+    if (!seen.metadata.ownerReferences?.some(({ uid }) => uid === job?.uid)) return;
     pod = seen;
     state = podState(seen, template.container);
     if (state.type === "running" || (state.type === "ended" && state.began)) follow(seen);
@@ -138,7 +139,8 @@ export async function runAttempt(
     const { wait, server } = request;
     const where = server.region === "" ? "" : ` for region ${server.region}`;
     const obstacle = state.type === "pending" ? state.reason : undefined;
-    const reason = obstacle ?? (pod ? "it has not started" : await noPod());
+    const running = followed && "its container runs, and has not begun the order";
+    const reason = obstacle ?? (running || (pod ? "it has not started" : await noPod()));
     fail(
       new OrchestratorError(
         "NO_SERVER_AVAILABLE",
@@ -181,8 +183,18 @@ export async function runAttempt(
 
   async function launch(): Promise<void> {
     const listeners = {
-      jobs: { onObject: onJob, onFailure: onFailure("jobs") },
-      pods: { onObject: onPod, onFailure: onFailure("pods") },
+      jobs: {
+        uid: () => job?.uid,
+        onObject: onJob,
+        onGone: () => startTimer("gone", REST_MS, () => lose("its Job was deleted")),
+        onFailure: onFailure("jobs"),
+      },
+      pods: {
+        uid: () => pod?.metadata.uid,
+        onObject: onPod,
+        onGone: onPodGone,
+        onFailure: onFailure("pods"),
+      },
     };
     const subscribed = await Promise.all([
       watches.jobs.subscribe(name, listeners.jobs, over.signal),

@@ -7,8 +7,8 @@ import type { KubernetesObject, ObjectList } from "./kubernetes-objects.ts";
 /** One look at a kind of objects of a namespace, shared by all who wait for one of them. */
 export interface SharedWatch<T extends KubernetesObject> {
   /**
-   * Tells of an object's every state from now on, undefined once it is gone. Resolves when it is being
-   * looked at: what is created later is not missed.
+   * Tells of the states of objects with that key from now on. Resolves when they are being looked at: what is
+   * created later is not missed.
    */
   subscribe(key: string, listener: WatchListener<T>, signal: AbortSignal): Promise<() => void>;
   close(): void;
@@ -16,7 +16,11 @@ export interface SharedWatch<T extends KubernetesObject> {
 
 /** Who waits for an object. */
 export interface WatchListener<T> {
-  onObject(object: T | undefined): void;
+  /** The object that is waited for, once it is known: another of that name may have been there before. */
+  uid(): string | undefined;
+  onObject(object: T): void;
+  /** Told when the object of that uid is there no more. */
+  onGone(): void;
   /** Told when the API server does not let itself be watched, and with undefined when it does again. */
   onFailure(error: ApiError | undefined): void;
 }
@@ -52,22 +56,22 @@ export function createSharedWatch<T extends KubernetesObject>(
 ): SharedWatch<T> {
   const { api, path, labelSelector, keyOf } = options;
   const listeners = new Map<string, Set<WatchListener<T>>>();
-  /** Those of whom an object has been told, which is how one that is gone is found out by a list. */
-  const seen = new Map<string, string>();
   let running: { stop: AbortController; listed: Promise<void> } | undefined;
   let linger: ReturnType<typeof setTimeout> | undefined;
 
-  function tell(key: string, object: T | undefined): void {
-    if (object) seen.set(key, object.metadata.name);
-    else seen.delete(key);
-    for (const listener of listeners.get(key) ?? []) listener.onObject(object);
+  function listenersOf(object: T): WatchListener<T>[] {
+    const key = keyOf(object);
+    return key === undefined ? [] : [...(listeners.get(key) ?? [])];
   }
 
-  function take(object: T): string | undefined {
-    const key = keyOf(object);
-    if (key === undefined || !listeners.has(key)) return undefined;
-    tell(key, object);
-    return key;
+  function take(object: T): void {
+    for (const listener of listenersOf(object)) listener.onObject(object);
+  }
+
+  function takeAway(object: T): void {
+    for (const listener of listenersOf(object)) {
+      if (listener.uid() === object.metadata.uid) listener.onGone();
+    }
   }
 
   function fail(error: ApiError | undefined): void {
@@ -76,20 +80,24 @@ export function createSharedWatch<T extends KubernetesObject>(
 
   /** Answers with the version that the list is of. */
   async function list(signal: AbortSignal): Promise<string> {
-    // Of those who came while the list was read, it says nothing.
-    const before = new Set(seen.keys());
-    const found = new Set<string>();
+    // Of what is made while the list is read, it says nothing.
+    const known = [...listeners.values()].flatMap((set) =>
+      [...set].map((listener) => ({ listener, uid: listener.uid() })),
+    );
+    const found = new Set<string | undefined>();
     let next: string | undefined;
     for (;;) {
       const query = { labelSelector, limit: PAGE, continue: next };
       const page = (await api.send({ path, query, signal })) as ObjectList<T>;
       for (const object of page.items) {
-        const key = take(object);
-        if (key !== undefined) found.add(key);
+        found.add(object.metadata.uid);
+        take(object);
       }
       next = page.metadata.continue || undefined;
       if (next !== undefined) continue;
-      for (const key of before) if (!found.has(key)) tell(key, undefined);
+      for (const { listener, uid } of known) {
+        if (uid !== undefined && !found.has(uid)) listener.onGone();
+      }
       return page.metadata.resourceVersion ?? "";
     }
   }
@@ -107,7 +115,7 @@ export function createSharedWatch<T extends KubernetesObject>(
         version = object.metadata.resourceVersion ?? version;
         if (type === "BOOKMARK") continue;
         if (type !== "DELETED") take(object);
-        else gone(object);
+        else takeAway(object);
       }
     };
     const query = {
@@ -124,12 +132,6 @@ export function createSharedWatch<T extends KubernetesObject>(
       throw new BrokenWatch(version, error);
     }
     return version;
-  }
-
-  function gone(object: T): void {
-    const key = keyOf(object);
-    // Another one may have taken its place.
-    if (key !== undefined && seen.get(key) === object.metadata.name) tell(key, undefined);
   }
 
   async function run(signal: AbortSignal, onListed: () => void): Promise<void> {
@@ -174,7 +176,6 @@ export function createSharedWatch<T extends KubernetesObject>(
     clearTimeout(linger);
     running?.stop.abort("over");
     running = undefined;
-    seen.clear();
   }
 
   return {
@@ -185,7 +186,6 @@ export function createSharedWatch<T extends KubernetesObject>(
       const unsubscribe = (): void => {
         if (!set.delete(listener) || set.size > 0) return;
         if (listeners.get(key) === set) listeners.delete(key);
-        seen.delete(key);
         if (listeners.size > 0) return;
         linger = setTimeout(stop, LINGER_MS);
         linger.unref();

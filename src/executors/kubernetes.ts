@@ -1,5 +1,6 @@
 import { OrchestratorError, isOrchestratorError, reasonOf } from "../core/errors.ts";
 import { parseKubernetesOptions } from "../core/kubernetes-options.ts";
+import { firstOf } from "../core/sleep.ts";
 import type { Executor } from "../types/executor.ts";
 import type { KubernetesConfig } from "../types/kubernetes.ts";
 import { type KubernetesEnd, runAttempt } from "./kubernetes-attempt.ts";
@@ -38,7 +39,8 @@ export function createKubernetesExecutor(
 ): Executor {
   const options = parseKubernetesOptions(config, path);
   const closing = new AbortController();
-  const farewells = new Set<Promise<void>>();
+  /** Jobs that are being deleted, by name. */
+  const farewells = new Map<string, Promise<void>>();
   /** How many attempts of this process wait for a Job: the last one to go may delete it. */
   const waiting = new Map<string, number>();
   let starting: Promise<Cluster> | undefined;
@@ -93,6 +95,9 @@ export function createKubernetesExecutor(
       const target = (await start()).target(request.server.region);
       request.signal?.throwIfAborted();
       const name = `${target.namespace}/${jobName(request)}`;
+      const leaving = farewells.get(name);
+      // What is about to go would be found there, and joined.
+      if (leaving) await firstOf(request.signal, () => leaving);
       waiting.set(name, (waiting.get(name) ?? 0) + 1);
       const end = await runAttempt(
         { ...request, wait: request.wait ?? WAIT_MS },
@@ -104,8 +109,8 @@ export function createKubernetesExecutor(
       else waiting.delete(name);
       if (others === 0 && mayDelete(end)) {
         const farewell = remove(target, jobName(request), end.job?.uid);
-        farewells.add(farewell);
-        void farewell.finally(() => farewells.delete(farewell));
+        farewells.set(name, farewell);
+        void farewell.finally(() => farewells.delete(name));
       }
       if (end.reply) return end.reply;
       throw end.error;
@@ -114,7 +119,7 @@ export function createKubernetesExecutor(
       const cluster = await starting?.catch(() => undefined);
       let timer: ReturnType<typeof setTimeout> | undefined;
       const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, CLOSE_MS)));
-      await Promise.race([Promise.all(farewells), late]);
+      await Promise.race([Promise.all(farewells.values()), late]);
       clearTimeout(timer);
       closing.abort(closed());
       cluster?.close();

@@ -85,6 +85,25 @@ describe.concurrent("an attempt that is given up", () => {
     expect(linesOf(file)).toEqual(["stopped"]);
   });
 
+  test("by its signal may be handed in again, whatever is left of the first", async () => {
+    const file = newFile();
+    const executor = open();
+    for (const round of [1, 2]) {
+      const abort = new AbortController();
+      const reason = new Error(`canceled ${round}`);
+      const attempt = attemptOf("endless", {
+        runId: "again",
+        idempotencyKey: "again/0",
+        input: { file },
+        signal: abort.signal,
+        onEvent: () => setTimeout(() => abort.abort(reason), 300 * (round - 1)),
+      });
+      await expect(executor.execute(attempt)).rejects.toBe(reason);
+    }
+    await executor.close!();
+    expect(linesOf(file).length).toBeGreaterThan(0);
+  });
+
   test("by its signal while its pod waits for a node leaves nothing that is begun later", async () => {
     const abort = new AbortController();
     const server = { id: "kubernetes/late", url: "", region: "late" };
