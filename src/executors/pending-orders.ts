@@ -15,6 +15,8 @@ export interface PendingOrder {
   readonly worker: string | undefined;
   /** A worker has begun it, or another has begun it anew. */
   begin(worker: string): void;
+  /** Its worker has given it back for another. */
+  giveBack(): void;
   tell(event: RunnerEvent): void;
   /** Ends it with what a worker answered. */
   answer(answer: unknown): void;
@@ -115,6 +117,10 @@ export function createPending<Order extends PendingOrder>(): Pending<Order> {
         if (by === worker) return;
         worker = by;
         for (const one of waiting) begun(one, by);
+      },
+      giveBack() {
+        worker = undefined;
+        for (const one of waiting) clearTimeout(one.timer);
       },
       tell(event) {
         if (settled || !bounds.admit(event, JSON.stringify(event).length)) return;

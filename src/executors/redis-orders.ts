@@ -1,6 +1,9 @@
 import type { Queue } from "bullmq";
 import type { Redis } from "ioredis";
+import { depthLimit, parseJson } from "../core/body.ts";
 import { OrchestratorError } from "../core/errors.ts";
+import { sanitizeEvent } from "../core/runner-events.ts";
+import { isPlainObject } from "../core/runner-result.ts";
 import { idleSleep } from "../core/sleep.ts";
 import type { WorkOrder } from "../types/work.ts";
 import type { LeftReason, PendingOrder } from "./pending-orders.ts";
@@ -24,6 +27,8 @@ export interface RedisOrder extends PendingOrder {
   added: boolean;
   /** Epoch milliseconds of the last look at it. */
   lookedAt: number;
+  /** Who has given it back last. */
+  givenBackBy?: string;
   /** Since when its worker is missed, or any worker. */
   absentSince?: number;
   /** The look under way, and whether there is to be another. */
@@ -140,7 +145,7 @@ export function createRedisOrders({
     order.read += logs.length;
     for (const text of logs) {
       if (order.settled) return;
-      take(order, JSON.parse(text) as OrderRow);
+      take(order, parseRow(text));
     }
     if (!order.settled && logs.length === 0) await readState(order);
   }
@@ -149,8 +154,11 @@ export function createRedisOrders({
     switch (row.row) {
       case "begin":
         return order.begin(row.worker);
+      case "returned":
+        order.givenBackBy = row.worker;
+        return order.giveBack();
       case "events":
-        return row.events.forEach(order.tell);
+        return row.events.map(sanitizeEvent).forEach((event) => event && order.tell(event));
       case "answer":
         return order.answer(row.answer);
       case "too-large":
@@ -180,7 +188,9 @@ export function createRedisOrders({
       return;
     }
     // It may have died before it could say so.
-    if (order.worker === undefined && job.processedBy) order.begin(job.processedBy);
+    const { processedBy } = job;
+    if (order.worker !== undefined || !processedBy || processedBy === order.givenBackBy) return;
+    order.begin(processedBy);
   }
 
   /** Says what has become of an order to whoever asks for it, and to its worker. */
@@ -224,6 +234,18 @@ export function createRedisOrders({
       await Promise.all([...queues.values()].map((queue) => queue.close().catch(() => {})));
     },
   };
+}
+
+/** A row; what is none stands for an answer that is none. */
+function parseRow(text: string): OrderRow {
+  try {
+    // Its own levels come on top of those of an answer.
+    const row = parseJson(text, "drop", depthLimit + 3);
+    if (isPlainObject(row) && typeof row.row === "string") return row as unknown as OrderRow;
+  } catch {
+    // Told below.
+  }
+  return { row: "answer", answer: undefined };
 }
 
 function settle(

@@ -14,9 +14,10 @@ export interface RedisPackages {
 
 /** What a worker says of an order, in turn; they are the log of the order's job. */
 export type OrderRow =
-  | { row: "answer"; answer: WorkAnswer }
+  | { row: "answer"; answer: WorkAnswer | undefined }
   | { row: "begin"; worker: string }
   | { row: "events"; events: RunnerEvent[] }
+  | { row: "returned"; worker: string }
   | { row: "timeout"; worker: string }
   | { row: "too-large"; worker: string; limit: number };
 

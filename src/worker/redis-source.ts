@@ -149,8 +149,9 @@ export function createRedisSource(given: RedisExecutorConfig, path: string): Wor
   };
 }
 
-/** What an outcome is told by; nothing where nobody waits, or another is to have it. */
+/** What an outcome is told by; nothing where nobody waits. */
 function rowOf(outcome: OrderOutcome, worker: string): OrderRow | undefined {
+  if (outcome.kind === "returned") return { row: "returned", worker };
   if (outcome.kind === "timed-out") return { row: "timeout", worker };
   if (outcome.kind !== "answered") return undefined;
   const { answer } = outcome;

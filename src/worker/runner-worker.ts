@@ -142,6 +142,7 @@ function createOrders(
   log: WorkerLog,
 ): { take: TakeOrder; drain(timeout: number): Promise<void> } {
   const running = new Map<AbortController, Promise<unknown>>();
+  let draining = false;
 
   async function run(
     order: Parameters<TakeOrder>[0],
@@ -170,7 +171,10 @@ function createOrders(
       const { idempotencyKey, attempt } = order;
       const startedAt = Date.now();
       const abort = new AbortController();
-      const ending = run(order, options, abort);
+      // It was claimed just before the source was told to claim no more.
+      const ending = draining
+        ? Promise.resolve<OrderOutcome>({ kind: "returned" })
+        : run(order, options, abort);
       running.set(abort, ending);
       const outcome = await ending;
       running.delete(abort);
@@ -184,6 +188,7 @@ function createOrders(
       return outcome;
     },
     async drain(timeout) {
+      draining = true;
       const all = (): Promise<unknown> => Promise.all(running.values());
       const stop = new AbortController();
       await Promise.race([all(), sleep(timeout, stop.signal)]);

@@ -221,6 +221,6 @@ test("the app builds with it, and runs moved away, without node_modules beside i
   const env = { RATE_LIMIT_MAX: "1", ORCHESTRATOR_REDIS_URL: "redis://127.0.0.1:1" };
   const starting = startServer(join(away, "output"), join(dir, "elsewhere"), env);
   await expect(starting).rejects.toThrow(
-    "cannot start: ORCHESTRATOR_REDIS_URL is set, which needs the package ioredis. Install it with `npm install ioredis`.",
+    "cannot start: ORCHESTRATOR_REDIS_URL is set, which needs the package ioredis. Install it with `npm install ioredis@5`.",
   );
 });

@@ -7,6 +7,7 @@ import { build } from "esbuild";
 import { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { queueOf } from "../../src/core/pull.ts";
+import { orderId } from "../../src/executors/redis-queue.ts";
 import { createRedisExecutor } from "../../src/executors/redis.ts";
 import type { Executor, ExecuteRequest } from "../../src/types/executor.ts";
 import type { RunnerContext } from "../../src/types/runner.ts";
@@ -39,7 +40,7 @@ async function open(url: string, prefix?: string): Promise<Executor> {
 async function work(
   url: string,
   runners: Record<string, unknown>,
-  more: { prefix?: string; region?: string } = {},
+  more: { prefix?: string; region?: string; stopTimeout?: number } = {},
 ): Promise<RunnerWorker> {
   const { prefix, ...rest } = more;
   const redis = { url, ...(prefix !== undefined && { prefix }) };
@@ -157,6 +158,48 @@ describe.skipIf(!hasRedis)("on a Redis that keeps nothing", () => {
     expect(await executor.workers!("us")).toBe(1);
     await workers[0]!.stop();
     expect(await executor.workers!("eu")).toBe(1);
+  });
+
+  test("an order that its worker gave back waits for the next one, as the same attempt", async () => {
+    const executor = await open(redis.url, "returned");
+    const hang = ({ signal }: RunnerContext): Promise<object> =>
+      new Promise((resolve) => {
+        signal.addEventListener("abort", () => resolve({ status: "pass" }), { once: true });
+      });
+    const first = await work(redis.url, { check: hang }, { prefix: "returned", stopTimeout: 0 });
+    const workers: string[] = [];
+    let start!: () => void;
+    const started = new Promise<void>((resolve) => (start = resolve));
+    const execution = executor.execute(
+      attempt(executor, "check", { onStart: (worker) => (workers.push(worker), start()) }),
+    );
+    await started;
+    await first.stop();
+    // Longer than a worker may be absent.
+    await new Promise((resolve) => setTimeout(resolve, 4500));
+    const second = await work(redis.url, { check: pass }, { prefix: "returned" });
+    expect((await execution).results).toMatchObject([{ status: "pass" }]);
+    expect(workers).toEqual([first.id, second.id]);
+  });
+
+  test("what a worker of another make says is checked", async () => {
+    const executor = await open(redis.url, "odd");
+    const begun = gate();
+    await work(redis.url, { slow: begun.runner }, { prefix: "odd" });
+    const told: unknown[] = [];
+    const request = attempt(executor, "slow", { onEvent: (event) => void told.push(event) });
+    const execution = executor.execute(request);
+    await begun.begun;
+    const admin = new Redis(redis.url);
+    const logs = `odd:orders:${orderId(request)}:logs`;
+    const event = { event: "log", at: 1, message: "m", runner: "slow" };
+    await admin.rpush(logs, JSON.stringify({ row: "events", events: [{ event: "odd" }, event] }));
+    await admin.rpush(logs, `{"row":"answer","answer":${"[".repeat(200)}${"]".repeat(200)}}`);
+    await admin.publish("odd:news", orderId(request));
+    await expect(execution).rejects.toMatchObject({ code: "INVALID_RESPONSE", retryable: true });
+    expect(told).toEqual([event]);
+    begun.open();
+    admin.disconnect();
   });
 
   test("two attempts of a job are two orders", async () => {

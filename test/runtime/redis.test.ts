@@ -145,7 +145,7 @@ test.each(["http://:secret@localhost", "localhost:6379", "redis://", "secret"])(
 
 test("without ioredis it says what to install", async () => {
   expect(await printedBy(await bundled("missing"), "redis://127.0.0.1:1")).toBe(
-    "ORCHESTRATOR_REDIS_URL is set, which needs the package ioredis. Install it with `npm install ioredis`.\n",
+    "ORCHESTRATOR_REDIS_URL is set, which needs the package ioredis. Install it with `npm install ioredis@5`.\n",
   );
 });
 

@@ -117,6 +117,15 @@ test("it stops: no new orders, then those it has, then what is left goes back, t
   expect(said()).toEqual(["pulling", "order", "stopped"]);
 });
 
+test("an order that was claimed in the moment of a stop goes back", async () => {
+  const { worker, give } = setup();
+  await worker.start();
+  const stopping = worker.stop();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(await give("hang")).toEqual({ kind: "returned" });
+  await stopping;
+});
+
 test("it stops after a start that failed, and before one", async () => {
   const failing = setup({}, () => Promise.reject(new Error("no such host")));
   await expect(failing.worker.start()).rejects.toThrow("no such host");
