@@ -9,11 +9,13 @@ test("nothing given: defaults alone", () => {
 test("what is given is taken", () => {
   const redis = { url: "rediss://user:secret@redis.example.com:6380/2", prefix: "{checks}" };
   expect(resolveExecutors({ redis })).toEqual({ redis });
+  const kubernetes = { image: "checks:1", ttl: 1000, outage: 2000 };
+  expect(resolveExecutors({ redis, kubernetes })).toEqual({ redis, kubernetes });
 });
 
 test.each([
   [[], "orchestrator.executors must be an object (got [])"],
-  [{ rabbit: {} }, "orchestrator.executors.rabbit is not an option. Known: redis"],
+  [{ rabbit: {} }, "orchestrator.executors.rabbit is not an option. Known: redis, kubernetes"],
   [{ redis: "redis://x" }, 'orchestrator.executors.redis must be an object (got "redis://x")'],
   [
     { redis: { host: "x" } },
@@ -23,6 +25,7 @@ test.each([
     { redis: { url: "http://:secret@x" } },
     "orchestrator.executors.redis.url must be a URL such as redis://localhost:6379",
   ],
+  [{ kubernetes: {} }, "orchestrator.executors.kubernetes must have an image or a template"],
   [
     { redis: { prefix: "a:b" } },
     'orchestrator.executors.redis.prefix must be 1 to 100 letters, digits and . _ - { } (got "a:b")',

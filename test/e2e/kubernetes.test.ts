@@ -27,37 +27,43 @@ beforeAll(async () => {
 });
 afterAll(() => cluster.stop());
 
-test("the service executes a run in k8s mode, also one that it was killed in: each job once", async () => {
-  const cwd = workDir();
-  const env = { ORCHESTRATOR_KUBERNETES: variable };
-  const first = await startService({ cwd, env });
-  const file = newFile();
-  const runners = [
-    { name: "counted", region: "a", input: { url: "https://example.com/", file, hold: 2500 } },
-    { name: "tells", region: "a", input: { url: "https://example.com/b" } },
-  ];
-  const { status, body } = await send(`${first.url}/runs?mode=k8s`, { runners });
-  expect(status, JSON.stringify(body)).toBe(201);
-  await cluster.pod(() => linesOf(file).length === 1);
-  await first.stop("SIGKILL");
+test.concurrent.for(["SIGKILL", "SIGTERM"] as const)(
+  "the service executes a run in k8s mode, also where it gets %s meanwhile: each job once",
+  async (signal) => {
+    const cwd = workDir();
+    const env = { ORCHESTRATOR_KUBERNETES: variable };
+    const first = await startService({ cwd, env, args: ["--shutdown-timeout", "200"] });
+    const file = newFile();
+    const runners = [
+      { name: "counted", region: "a", input: { url: "https://example.com/", file, hold: 2500 } },
+      { name: "tells", region: "a", input: { url: "https://example.com/b" } },
+    ];
+    const { status, body } = await send(`${first.url}/runs?mode=k8s`, { runners });
+    expect(status, JSON.stringify(body)).toBe(201);
+    await cluster.pod(() => linesOf(file).length === 1);
+    await first.stop(signal);
 
-  const second = await startService({ cwd, env });
-  const { runId } = body;
-  await until(
-    async () => (await send(`${second.url}/runs/${runId}`)).body.run.status === "completed",
-    20_000,
-  );
-  const { body: results } = await send(`${second.url}/api/orchestrator/${runId}`);
-  expect(results.jobs.map((job: any) => job.results)).toEqual([
-    [expect.objectContaining({ name: "counted", status: "pass" })],
-    [expect.objectContaining({ name: "tells", status: "pass" })],
-  ]);
-  const { body: noted } = await send(`${second.url}/runs/${runId}/checkpoints`);
-  expect(noted.checkpoints.map(({ type }: any) => type)).toEqual(["loaded", "done"]);
-  expect(linesOf(file)).toHaveLength(1);
-  expect(cluster.store.list("jobs")).toHaveLength(2);
-  expect(await second.stop("SIGTERM")).toBe(0);
-});
+    const second = await startService({ cwd, env });
+    const { runId } = body;
+    await until(
+      async () => (await send(`${second.url}/runs/${runId}`)).body.run.status === "completed",
+      20_000,
+    );
+    const { body: results } = await send(`${second.url}/api/orchestrator/${runId}`);
+    expect(results.jobs.map((job: any) => job.results)).toEqual([
+      [expect.objectContaining({ name: "counted", status: "pass" })],
+      [expect.objectContaining({ name: "tells", status: "pass" })],
+    ]);
+    const { body: noted } = await send(`${second.url}/runs/${runId}/checkpoints`);
+    expect(noted.checkpoints.map(({ type }: any) => type)).toEqual(["loaded", "done"]);
+    expect(linesOf(file)).toHaveLength(1);
+    const ofRun = cluster.store
+      .list("jobs")
+      .filter(({ metadata }) => metadata.labels!["runners-orchestrator/run"] === runId);
+    expect(ofRun).toHaveLength(2);
+    expect(await second.stop("SIGTERM")).toBe(0);
+  },
+);
 
 test("the service does not start with what Kubernetes refuses, or with options that are none", async () => {
   for (const [given, said] of [
