@@ -13,7 +13,7 @@ import {
   type Stored,
   type TestKubernetes,
 } from "../_support/kubernetes.ts";
-import { commandImages } from "../_support/kubernetes/images.ts";
+import { commandImages, type TestImages } from "../_support/kubernetes/images.ts";
 
 /** A stand-in for the tests of a file, which may do there what `deploy/kubernetes/rbac.yaml` allows. */
 export interface KubernetesTests {
@@ -24,9 +24,11 @@ export interface KubernetesTests {
 
 export function kubernetesTests(): KubernetesTests {
   let cluster: TestKubernetes;
+  let made: TestImages;
   const executors: Executor[] = [];
   beforeAll(async () => {
-    cluster = await startKubernetes(await commandImages());
+    made = await commandImages();
+    cluster = await startKubernetes(made.images);
     cluster.roles.set("checks", roleRules());
   });
   afterEach(() => {
@@ -36,6 +38,7 @@ export function kubernetesTests(): KubernetesTests {
     // Tests of a file run side by side.
     for (const executor of executors) await executor.close?.();
     await cluster.stop();
+    made.remove();
   });
   return {
     cluster: () => cluster,

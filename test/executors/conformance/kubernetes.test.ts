@@ -1,3 +1,5 @@
+import { rm } from "node:fs/promises";
+import { dirname } from "node:path";
 import { queueOf } from "../../../src/core/pull.ts";
 import { labelValue } from "../../../src/executors/kubernetes-job.ts";
 import { createKubernetesExecutor } from "../../../src/executors/kubernetes.ts";
@@ -62,6 +64,7 @@ describeExecutor({
       async close() {
         await Promise.all(opened.map((one) => one.close!()));
         await cluster.stop();
+        await rm(dirname(program), { recursive: true });
       },
     };
   },
