@@ -39,6 +39,8 @@ const orchestrator: NitroModule = {
       warn: (message) => nitro.logger.warn(`[orchestrator] ${message}`),
     });
     bundleRuntime(nitro);
+    // It is loaded where it lies, since it is large and few need it.
+    if (options.executors.kubernetes) traceDependency(nitro, "@kubernetes/client-node");
     const { virtual, handlers, plugins } = nitro.options;
     virtual["#orchestrator/virtual/app"] = appTemplate(runtimeFile("app"));
     virtual["#orchestrator/virtual/engine"] = engineTemplate(engine.handlers);
@@ -114,7 +116,7 @@ function addRunners(
   let imports: RunnerImport[] = [];
   virtual["#orchestrator/virtual/runners"] = () => runnersTemplate(imports);
   // Its browser lies beside its JavaScript, where a bundle would not find it.
-  nitro.options.traceDeps = [...(nitro.options.traceDeps ?? []), "@sparticuz/chromium*"];
+  traceDependency(nitro, "@sparticuz/chromium*");
   if (runners.serve) {
     handlers.push({ route: `${runners.route}/**`, handler: runtimeFile("runner-handler") });
     // Before ours, so that runners drain before the process is told to go.
@@ -126,6 +128,11 @@ function addRunners(
     imports = found;
     return changed;
   };
+}
+
+/** Has a package copied beside the app instead of bundled. */
+function traceDependency(nitro: Nitro, name: string): void {
+  nitro.options.traceDeps = [...(nitro.options.traceDeps ?? []), name];
 }
 
 /** The options with their routes as requests carry them: below the app's `baseURL`, which Nitro leaves in place. */

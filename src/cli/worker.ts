@@ -3,6 +3,7 @@ import { assertPostgresUrl, assertRedisUrl } from "../core/executor-options.ts";
 import { Conductor } from "../worker/conductor.ts";
 import { createRunnerWorker, type RunnerWorkerOptions } from "../worker/runner-worker.ts";
 import { invalid, numberOf, readOptions } from "./options.ts";
+import { workOneOrder } from "./order.ts";
 import { loadRunners } from "./runners.ts";
 import { surviveFaults } from "./service.ts";
 
@@ -50,14 +51,23 @@ const options: ArgsDef = {
     valueHint: "ms",
     description: "What jobs may take after SIGTERM, before others get them (default 5000)",
   },
+  order: {
+    type: "boolean",
+    description: "Executes the one order in ORCHESTRATOR_ORDER and ends: the pod of a Job does",
+  },
 };
+
+/** What says something of a single order. */
+const optionsOfOrder: ReadonlySet<string> = new Set(["runners", "id", "timeout"]);
 
 /** `orchestrator worker`: a process that pulls jobs and executes their runners. */
 export const worker: CommandDef = defineCommand({
   meta: { name: "worker", description: "Starts a worker, which pulls jobs and executes them" },
   args: options,
   async run({ args }) {
-    const given = readOptions("worker", options, args);
+    const { order, ...rest } = args;
+    const given = readOptions("worker", options, rest);
+    if (order) return workOrderOf(given);
     const { ORCHESTRATOR_REGION: ownRegion } = process.env;
     const place = placeOf(given);
     const runners = await loadRunners(given["runners"]);
@@ -81,6 +91,20 @@ export const worker: CommandDef = defineCommand({
     process.exit(0);
   },
 });
+
+async function workOrderOf(given: Record<string, string | undefined>): Promise<void> {
+  const stray = Object.keys(given).find((name) => !optionsOfOrder.has(name));
+  if (stray !== undefined) throw invalid(`--${stray} cannot stand beside --order`);
+  const runners = await loadRunners(given["runners"]);
+  if (!runners) throw invalid("No runners: name their module with --runners");
+  const { id } = given;
+  surviveFaults();
+  await workOneOrder({
+    runners,
+    ...(id !== undefined && { id }),
+    ...numbersOf(given, { timeout: "timeout" }),
+  });
+}
 
 /** Where it pulls from. */
 function placeOf(

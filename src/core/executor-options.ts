@@ -1,5 +1,6 @@
 import type { ResolvedExecutors } from "../types/config.ts";
 import { OrchestratorError } from "./errors.ts";
+import { parseKubernetesOptions } from "./kubernetes-options.ts";
 import { asObject, assertKnownKeys, invalid } from "./settings.ts";
 
 /**
@@ -10,11 +11,14 @@ import { asObject, assertKnownKeys, invalid } from "./settings.ts";
  */
 export function resolveExecutors(value: unknown = {}): ResolvedExecutors {
   const path = "orchestrator.executors";
-  const { redis, postgres, ...rest } = asObject(value, path);
-  assertKnownKeys(rest, ["redis", "postgres"], path);
+  const { redis, postgres, kubernetes, ...rest } = asObject(value, path);
+  assertKnownKeys(rest, ["redis", "postgres", "kubernetes"], path);
   return {
     redis: resolveRedis(redis, `${path}.redis`),
     postgres: resolvePostgres(postgres, `${path}.postgres`),
+    ...(kubernetes !== undefined && {
+      kubernetes: parseKubernetesOptions(kubernetes, `${path}.kubernetes`),
+    }),
   };
 }
 

@@ -4,7 +4,7 @@ import type { PullMode, RunMode } from "../types/run.ts";
 const configuredBy: Record<PullMode, string> = {
   redis: "ORCHESTRATOR_REDIS_URL or the option orchestrator.executors.redis, and install bullmq",
   postgres: "ORCHESTRATOR_POSTGRES_URL, or the option orchestrator.executors.postgres",
-  k8s: "the option orchestrator.executors.kubernetes",
+  k8s: "ORCHESTRATOR_KUBERNETES, or the option orchestrator.executors.kubernetes",
 };
 
 /** Modes whose jobs wait for a worker, which pulls them. */

@@ -1,6 +1,8 @@
 import { assertPostgresUrl, assertRedisUrl } from "../core/executor-options.ts";
 import { failureMessage } from "../core/job-ends.ts";
 import { noWorker, queueOf } from "../core/pull.ts";
+import { readKubernetesVariable } from "../executors/kubernetes-variable.ts";
+import { createKubernetesExecutor } from "../executors/kubernetes.ts";
 import { createPostgresExecutor } from "../executors/postgres.ts";
 import { createRedisExecutor } from "../executors/redis.ts";
 import type { Preview } from "../core/preview.ts";
@@ -51,6 +53,13 @@ const entries: Partial<Record<PullMode, Entry>> = {
     const url = env.WORKFLOW_POSTGRES_URL;
     if (env.WORKFLOW_TARGET_WORLD !== "@workflow/world-postgres" || !url) return undefined;
     return () => openPostgresExecutor(url, "WORKFLOW_POSTGRES_URL");
+  },
+  k8s({ config: { kubernetes }, env }) {
+    const variable = env.ORCHESTRATOR_KUBERNETES;
+    if (kubernetes) return async () => createKubernetesExecutor(kubernetes);
+    if (!variable) return undefined;
+    const name = "ORCHESTRATOR_KUBERNETES";
+    return async () => createKubernetesExecutor(await readKubernetesVariable(variable, name), name);
   },
 };
 

@@ -4,6 +4,7 @@ export type * from "./engine.ts";
 export type * from "./executor.ts";
 export type * from "./handler.ts";
 export type * from "./journal.ts";
+export type * from "./kubernetes.ts";
 export type * from "./manifest.ts";
 export type * from "./observe.ts";
 export type * from "./run.ts";

@@ -12,12 +12,20 @@ test("nothing given: defaults alone", () => {
 test("what is given is taken", () => {
   const redis = { url: "rediss://user:secret@redis.example.com:6380/2", prefix: "{checks}" };
   const postgres = { url: "postgresql://user:secret@db.example.com/checks" };
-  expect(resolveExecutors({ redis, postgres })).toEqual({ redis, postgres });
+  const kubernetes = { image: "checks:1", ttl: 1000, outage: 2000 };
+  expect(resolveExecutors({ redis, postgres, kubernetes })).toEqual({
+    redis,
+    postgres,
+    kubernetes,
+  });
 });
 
 test.each([
   [[], "orchestrator.executors must be an object (got [])"],
-  [{ rabbit: {} }, "orchestrator.executors.rabbit is not an option. Known: redis, postgres"],
+  [
+    { rabbit: {} },
+    "orchestrator.executors.rabbit is not an option. Known: redis, postgres, kubernetes",
+  ],
   [
     { postgres: { prefix: "x" } },
     "orchestrator.executors.postgres.prefix is not an option. Known: url",
@@ -35,6 +43,7 @@ test.each([
     { redis: { url: "http://:secret@x" } },
     "orchestrator.executors.redis.url must be a URL such as redis://localhost:6379",
   ],
+  [{ kubernetes: {} }, "orchestrator.executors.kubernetes must have an image or a template"],
   [
     { redis: { prefix: "a:b" } },
     'orchestrator.executors.redis.prefix must be 1 to 100 letters, digits and . _ - { } (got "a:b")',

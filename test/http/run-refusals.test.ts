@@ -85,7 +85,7 @@ describe("400 names the field, in the form with issues, and starts nothing:", ()
     [
       "the third",
       { mode: "k8s" },
-      "mode 'k8s' has no executor here: set the option orchestrator.executors.kubernetes",
+      "mode 'k8s' has no executor here: set ORCHESTRATOR_KUBERNETES, or the option orchestrator.executors.kubernetes",
     ],
     ["no region in the list", { regions: [] }, "regions must have at least 1 entry"],
     ["no jobs at once", { concurrency: 0 }, "concurrency must be greater than 0"],

@@ -1,0 +1,26 @@
+import { readFile } from "node:fs/promises";
+import { OrchestratorError, reasonOf } from "../core/errors.ts";
+import type { KubernetesConfig } from "../types/kubernetes.ts";
+import { importClient } from "./kubernetes-cluster.ts";
+
+/**
+ * The options in a variable of the environment: as JSON, or in the YAML or JSON file that it names.
+ *
+ * @throws OrchestratorError `CONFIG_INVALID`, whose message starts with the variable's name
+ */
+export async function readKubernetesVariable(
+  text: string,
+  name: string,
+): Promise<KubernetesConfig> {
+  const { loadYaml } = await importClient(name);
+  try {
+    // JSON is YAML.
+    return loadYaml(/^\s*\{/.test(text) ? text : await readFile(text, "utf8"));
+  } catch (error) {
+    const rule =
+      'must be JSON such as {"image": "registry.example.com/checks:1"}, or a file\'s path';
+    throw new OrchestratorError("CONFIG_INVALID", `${name} ${rule} (${reasonOf(error)})`, {
+      cause: error,
+    });
+  }
+}
