@@ -86,7 +86,7 @@ describe("README.md", () => {
   test("lists every load balancer, and every link to a heading of its own leads somewhere", () => {
     const types = rowsBelow("Runner servers").map(([type]) => codesIn(type!)[0]!);
     expect(types).toEqual(
-      expect.arrayContaining(unionOf("src/types/config.ts", "LoadBalancerType")),
+      expect.arrayContaining(unionOf("src/types/registry-config.ts", "LoadBalancerType")),
     );
     const anchors = [...readme.matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
       heading!
