@@ -187,7 +187,8 @@ function engineReads(name: string): boolean {
 
 /** Paths of all options: the members of `OrchestratorConfig` and of the interfaces they refer to. */
 function optionPaths(): string[] {
-  const { program } = parseSync("config.ts", read("src/types/config.ts"));
+  const sources = ["src/types/config.ts", "src/types/registry-config.ts"].map(read);
+  const { program } = parseSync("config.ts", sources.join("\n"));
   const members = new Map<string, { name: string; types: string[] }[]>();
   const aliases = new Map<string, string[]>();
   const namesIn = (type: unknown): string[] =>
