@@ -37,6 +37,8 @@ export function createRedisSource(given: RedisExecutorConfig, path: string): Wor
   let client: Redis;
   let subscriber: Redis;
   let worker: Worker | undefined;
+  /** Connections of BullMQ's own: without Redis it would never let go of them. */
+  const others: Redis[] = [];
   let self: SourceWorker | undefined;
   let closed: Promise<void> | undefined;
   let beats: ReturnType<typeof setInterval> | undefined;
@@ -47,6 +49,12 @@ export function createRedisSource(given: RedisExecutorConfig, path: string): Wor
     const options = { maxRetriesPerRequest: null };
     client = openClient(packages, place, options, note);
     subscriber = client.duplicate();
+    const duplicate = client.duplicate.bind(client);
+    client.duplicate = (override) => {
+      const made = duplicate(override);
+      others.push(made);
+      return made;
+    };
     subscriber.on("error", () => {});
     subscriber.on("message", (_channel, order) => running.get(order)?.abort.abort());
     // What was said meanwhile was said to nobody.
@@ -139,12 +147,13 @@ export function createRedisSource(given: RedisExecutorConfig, path: string): Wor
     },
     async pause() {
       // Not by its own `pause`: it would go on to be woken for orders, which it does not take, and nobody else is.
-      closed = worker?.close().catch(() => {});
+      // By force where Redis is away: else it would wait for an answer, with timers that never end.
+      closed = worker?.close(client.status !== "ready").catch(() => {});
     },
     async close() {
       clearInterval(beats);
       await Promise.race([Promise.all([closed, leave()]), idleSleep(CLOSE_MS)]);
-      for (const each of [client, subscriber]) each?.disconnect();
+      for (const each of [client, subscriber, ...others]) each?.disconnect();
     },
   };
 }

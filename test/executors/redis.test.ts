@@ -12,6 +12,7 @@ import { createRedisExecutor } from "../../src/executors/redis.ts";
 import type { Executor, ExecuteRequest } from "../../src/types/executor.ts";
 import type { RunnerContext } from "../../src/types/runner.ts";
 import { createRunnerWorker, type RunnerWorker } from "../../src/worker/runner-worker.ts";
+import { bundleProgram, removeProgram, startProgram } from "./conformance/programs.ts";
 import { freePort, runNode } from "../_support/process.ts";
 import { hasRedis, startRedis, type TestRedis } from "../_support/redis.ts";
 
@@ -225,6 +226,17 @@ describe.skipIf(!hasRedis)("on a Redis that keeps nothing", () => {
     const next = await open(redis.url, "closed");
     expect((await next.execute(request)).results).toMatchObject([{ status: "pass" }]);
   });
+});
+
+test("a worker stops without Redis too, and its process ends by itself", async () => {
+  const program = await bundleProgram("worker-program");
+  stops.push(() => removeProgram(program));
+  const redis = `redis://127.0.0.1:${await freePort()}`;
+  const worker = await startProgram(program, { redis, stopTimeout: 100 }, /"message":"pulling"/);
+  const stoppedAt = Date.now();
+  expect(await worker.stop()).toBe(0);
+  expect(Date.now() - stoppedAt).toBeLessThan(8000);
+  expect(worker.output()).not.toMatch(/Error|at .*\.m?js:/);
 });
 
 test("a Redis that is not there is said once, and an attempt is rejected in time", async () => {
