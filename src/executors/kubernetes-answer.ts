@@ -94,7 +94,7 @@ export async function readAnswer(
       if (error instanceof BodyTooLargeError) throw tooLarge(pod);
       if (answer) return take(answer, request, pod);
       if (hasStatus(error, 404)) {
-        throw workerLost(pod, watch.ended() ?? watch.ending() ?? "its pod is gone");
+        throw workerLost(pod, await reasonGone());
       }
       // Of a container that does not run yet, a log cannot be had.
       if (!isPassing(error) && !hasStatus(error, 400)) throw asRefusal(error);
@@ -110,6 +110,19 @@ export async function readAnswer(
       (over) => sleep(wait, over),
     );
     signal.throwIfAborted();
+  }
+
+  /** Why the pod is gone, which its log may tell before the watch does. */
+  async function reasonGone(): Promise<string> {
+    const known = (): string | undefined => watch.ended() ?? watch.ending();
+    if (known() === undefined) {
+      await firstOf(
+        signal,
+        () => watch.change(),
+        (over) => sleep(REST_MS, over),
+      );
+    }
+    return known() ?? "its pod is gone";
   }
 
   function asRefusal(error: unknown): unknown {

@@ -19,7 +19,7 @@ describe.concurrent("a pod that is lost", () => {
     ["is evicted", "TerminationByKubelet: The node was low on resource: memory."],
     ["is deleted", "the pod was deleted"],
     ["is on a node that is lost", "DeletionByTaintManager: Taint manager: deleting"],
-    ["loses its Job", "the pod was deleted"],
+    ["loses its Job", "was deleted"],
   ] as const)("that %s rejects with %s", async ([how, reason]) => {
     const { controllers, kubelet } = cluster();
     const attempt = attemptOf(how === "crashes" ? "crashes" : "endless", {
