@@ -3,7 +3,6 @@ import { createDispatcher } from "../../src/core/dispatch.ts";
 import { OrchestratorError } from "../../src/core/errors.ts";
 import { createLeases } from "../../src/core/leases.ts";
 import { createLoadBalancer } from "../../src/core/load-balancer.ts";
-import { createPull } from "../../src/core/pull.ts";
 import { InMemoryServerRegistry } from "../../src/core/server-registry.ts";
 import { plainTracing } from "../../src/core/trace.ts";
 import { randomHex } from "../../src/http/observe.ts";
@@ -234,42 +233,6 @@ test("a job of no shard that its run's end cuts off is cancelled; one that is ha
   await until(async () => (await attempts()) === 0);
   const { samples } = (await scrape()).get("orchestrator_jobs_total")!;
   expect(samples.map(({ labels, value }) => [labels["state"], value])).toEqual([["cancelled", 1]]);
-});
-
-test("a job that workers pull counts under its queue, from when one has begun it", async () => {
-  const { jobs, scrape } = await setup([], async () => undefined);
-  let begin = (): void => undefined;
-  let end = (): void => undefined;
-  let trace: string | undefined;
-  const pull = createPull({
-    execution: { attempts: 1, timeout: 5000, wait: 5000 },
-    aroundAttempt: jobs.aroundAttempt,
-    executor: {
-      name: "redis",
-      execute(request) {
-        trace = request.trace?.traceparent;
-        begin = () => request.onStart?.("worker-1");
-        return new Promise((resolve) => (end = () => resolve(answer)));
-      },
-    },
-  });
-  const context = { runId: "run_1", jobId: "job_1" };
-  const ending = jobs.remote(pull)({ runners: ["a"], region: "eu" }, context);
-  await until(() => trace !== undefined);
-  expect(trace).toContain(traceId);
-  const inFlight = async () =>
-    valueOf(await scrape(), "orchestrator_jobs_in_flight", { region: "eu", server: "redis/eu" });
-  expect(await inFlight()).toBeUndefined();
-  begin();
-  expect(await inFlight()).toBe(1);
-  end();
-  expect((await ending).server).toBe("worker-1");
-  expect(await inFlight()).toBe(0);
-  const families = await scrape();
-  expect(valueOf(families, "orchestrator_job_duration_seconds_count", { server: "redis/eu" })).toBe(
-    1,
-  );
-  expect(valueOf(families, "orchestrator_job_queue_wait_seconds_count")).toBe(1);
 });
 
 test("two servers of one process have metrics of their own, which promtool finds nothing wrong with", async () => {
