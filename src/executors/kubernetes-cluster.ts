@@ -19,8 +19,9 @@ export interface Cluster {
 
 /** Loads the kubeconfig and the template, and looks at what they name. */
 export async function openCluster(options: KubernetesOptions, path: string): Promise<Cluster> {
-  const { KubeConfig, loadYaml } = await importClient(path);
-  const template = await loadTemplate(options, path, loadYaml);
+  const client = await importClient(path);
+  const { KubeConfig } = client;
+  const template = await loadTemplate(options, path, (text) => parseYaml(client, text));
   const apis = new Map<string, KubernetesApi>();
   const watches = new Map<string, Watches>();
   const targets = new Map<string, KubernetesTarget>();
@@ -129,7 +130,15 @@ function configOf(
       );
     } else if (kubeconfig !== undefined) config.loadFromFile(kubeconfig);
     else if (process.env.KUBERNETES_SERVICE_HOST) config.loadFromCluster();
-    else config.loadFromDefault();
+    else {
+      config.loadFromDefault();
+      // What the client makes of no kubeconfig at all, and then refuses to use.
+      if (config.getCurrentCluster()?.server === "http://localhost:8080") {
+        throw new Error(
+          "none is set, no KUBECONFIG and no ~/.kube/config is there, and this is no pod",
+        );
+      }
+    }
     if (context !== undefined) {
       if (!config.getContextObject(context)) throw new Error(`it has no context "${context}"`);
       config.setCurrentContext(context);
@@ -156,6 +165,21 @@ export async function importClient(path: string): Promise<Client> {
       { cause: error },
     );
   }
+}
+
+/**
+ * What a text of YAML has, as it stands there. The client's own answer is an object of its types, by `kind`, which has
+ * other names for some fields and lacks those that it does not know; the parser beneath it tells of what it read.
+ */
+export function parseYaml({ loadYaml }: Client, text: string): unknown {
+  let read: unknown;
+  loadYaml(text, {
+    listener(event, state) {
+      // The last to be closed is the document.
+      if (event === "close") read = (state as unknown as { result: unknown }).result;
+    },
+  });
+  return read;
 }
 
 /** Not by a literal: a bundler would put its 14 MB into every app beside which it is installed. */

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { OrchestratorError, reasonOf } from "../core/errors.ts";
 import type { KubernetesConfig } from "../types/kubernetes.ts";
-import { importClient } from "./kubernetes-cluster.ts";
+import { importClient, parseYaml } from "./kubernetes-cluster.ts";
 
 /**
  * The options in a variable of the environment: as JSON, or in the YAML or JSON file that it names.
@@ -12,10 +12,11 @@ export async function readKubernetesVariable(
   text: string,
   name: string,
 ): Promise<KubernetesConfig> {
-  const { loadYaml } = await importClient(name);
+  const client = await importClient(name);
   try {
     // JSON is YAML.
-    return loadYaml(/^\s*\{/.test(text) ? text : await readFile(text, "utf8"));
+    const yaml = /^\s*\{/.test(text) ? text : await readFile(text, "utf8");
+    return parseYaml(client, yaml) as KubernetesConfig;
   } catch (error) {
     const rule =
       'must be JSON such as {"image": "registry.example.com/checks:1"}, or a file\'s path';

@@ -1,7 +1,9 @@
 import { readFileSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
-import { parse, parseAllDocuments } from "yaml";
+import { parse, parseAllDocuments, stringify } from "yaml";
 import { createKubernetesExecutor } from "../../src/executors/kubernetes.ts";
 import { attemptOf } from "../executors/kubernetes-support.ts";
 import { root } from "../_support/app.ts";
@@ -104,7 +106,11 @@ describe("the manifests", () => {
     stops.push(() => cluster.stop());
     const { url: server, ca, token } = cluster;
     const { template: _, ...options } = parse(read(`${folder}/options.yaml`));
-    const executor = createKubernetesExecutor({ ...options, template, server, ca, token });
+    const scratch = await mkdtemp(join(tmpdir(), "manifests-"));
+    stops.push(() => rm(scratch, { recursive: true, force: true }));
+    const file = join(scratch, "job.yaml");
+    await writeFile(file, stringify(template));
+    const executor = createKubernetesExecutor({ ...options, template: file, server, ca, token });
     stops.push(() => executor.close!());
     const large = { text: "x".repeat(50_000) };
     for (const input of [{ a: 1 }, large]) {

@@ -93,6 +93,10 @@ test("where nothing is configured, a pod's service account is used, else the def
   });
   // There is no certificate here, where a pod has one.
   expect(output).toContain("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt");
+  const nowhere = await runNode([join(folder, "program.mjs")], folder, { HOME: folder });
+  expect(nowhere.output).toBe(
+    "orchestrator.executors.kubernetes.kubeconfig cannot be used: none is set, no KUBECONFIG and no ~/.kube/config is there, and this is no pod\n",
+  );
 });
 
 test("a process that has closed its executor ends by itself", async () => {
@@ -166,6 +170,28 @@ describe("what cannot be used is refused at the start:", () => {
     await expect(executor.start!()).rejects.toThrow(said);
     await executor.close!();
   });
+});
+
+test.for(["Job", "PodTemplate", "Pod"])("a template's file says that it is a %s", async (kind) => {
+  // Which the types of a client know by another name, and which no client knows yet.
+  const container = {
+    name: "a",
+    image: "checks:1",
+    args: ["worker", "--order"],
+    lifecycle: { preStop: { exec: { command: ["true"] } } },
+    fieldOfTomorrow: { a: 1 },
+  };
+  const template = { metadata: { labels: { app: "a" } }, spec: { containers: [container] } };
+  const apiVersion = kind === "Job" ? "batch/v1" : "v1";
+  const object = { Job: { spec: { template } }, PodTemplate: { template }, Pod: template }[kind]!;
+  const file = await fileOf(`# A comment.\n---\n${stringify({ apiVersion, kind, ...object })}`);
+  const executor = createKubernetesExecutor({ kubeconfig: await kubeconfig(), template: file });
+  await executor.start!();
+  const attempt = attemptOf("ok");
+  expect((await executor.execute(attempt)).results).toMatchObject([{ status: "pass" }]);
+  const { containers } = jobOf(cluster(), attempt)!.spec.template.spec;
+  expect(containers[0]).toMatchObject(container);
+  await executor.close!();
 });
 
 test("the variable has the options as JSON, or names a file with them", async () => {
