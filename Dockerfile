@@ -7,7 +7,7 @@ RUN npm ci --no-audit --no-fund
 COPY . .
 RUN npm run build
 # What a service needs beside the package's own dependencies is, in this repository, only there for its tests.
-RUN node scripts/service-dependencies.mjs workflow @workflow/world-postgres ioredis bullmq @kubernetes/client-node
+RUN node scripts/service-dependencies.mjs workflow @workflow/world-postgres ioredis bullmq pg graphile-worker @kubernetes/client-node
 RUN npm prune --omit=dev --no-audit --no-fund
 
 FROM node:22-slim

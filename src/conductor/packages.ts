@@ -7,16 +7,16 @@ export async function importPg(): Promise<typeof import("pg")> {
   try {
     return await import("pg");
   } catch (error) {
-    throw missing("pg", "A conductor", error);
+    throw missing(error);
   }
 }
 
 /** The error for a package that is not installed; any other error as it is. */
-function missing(name: string, what: string, error: unknown): unknown {
+function missing(error: unknown): unknown {
   if ((error as { code?: unknown } | null)?.code !== "ERR_MODULE_NOT_FOUND") return error;
   return new OrchestratorError(
     "CONFIG_INVALID",
-    `${what} needs the package ${name}. Install it with \`npm install ${name}\`.`,
+    "A queue on Postgres needs the packages pg and graphile-worker. Install them with `npm install pg graphile-worker`.",
     { cause: error },
   );
 }
@@ -26,6 +26,6 @@ export async function importGraphile(): Promise<typeof import("graphile-worker")
   try {
     return await import("graphile-worker");
   } catch (error) {
-    throw missing("graphile-worker", "A conductor", error);
+    throw missing(error);
   }
 }

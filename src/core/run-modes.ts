@@ -2,9 +2,11 @@ import type { PullMode, RunMode } from "../types/run.ts";
 
 /** What to set, so that a mode has its executor. */
 const configuredBy: Record<PullMode, string> = {
-  redis: "ORCHESTRATOR_REDIS_URL or the option orchestrator.executors.redis, and install bullmq",
-  postgres: "ORCHESTRATOR_POSTGRES_URL, or the option orchestrator.executors.postgres",
-  k8s: "ORCHESTRATOR_KUBERNETES, or the option orchestrator.executors.kubernetes",
+  redis:
+    "ORCHESTRATOR_REDIS_URL or the option orchestrator.executors.redis, and install bullmq and ioredis",
+  postgres:
+    "ORCHESTRATOR_POSTGRES_URL, or the option orchestrator.executors.postgres, and install pg and graphile-worker",
+  k8s: "ORCHESTRATOR_KUBERNETES, or the option orchestrator.executors.kubernetes, and install @kubernetes/client-node",
 };
 
 /** Modes whose jobs wait for a worker, which pulls them. */

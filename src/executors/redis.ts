@@ -179,11 +179,13 @@ function createExecutor({ packages, client, names, host, patience, say }: Parts)
       try {
         return (await living(region)).length;
       } catch (error) {
-        throw new OrchestratorError(
-          "SERVER_UNREACHABLE",
-          `Redis at ${host} does not answer: ${reasonOf(error)}`,
-          { retryable: true, cause: error },
-        );
+        // Without a connection the client speaks of its own options.
+        const reason =
+          client.status === "ready" ? `does not answer: ${reasonOf(error)}` : "is away";
+        throw new OrchestratorError("SERVER_UNREACHABLE", `Redis at ${host} ${reason}`, {
+          retryable: true,
+          cause: error,
+        });
       }
     },
     knows: (attempt) => orders.knows(orderId(attempt), attempt.server.region),

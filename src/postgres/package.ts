@@ -8,6 +8,8 @@ export type Pg = typeof import("pg");
 /** The engine's package for Postgres. */
 export const engineWorld = "@workflow/world-postgres";
 
+const WORLD = "The World on Postgres";
+
 /**
  * The package `pg`, of the app's own install or of the engine's World for Postgres.
  *
@@ -22,7 +24,8 @@ export function requirePg(): Pg {
     const inner = createRequire(require.resolve(engineWorld));
     if (canResolve(inner, "pg")) return inner("pg") as Pg;
   }
-  throw notInstalled("pg", "Postgres");
+  // Which brings `pg` along.
+  throw notInstalled(engineWorld, WORLD);
 }
 
 /**
@@ -34,7 +37,7 @@ export function requireFromEngineWorld(): NodeJS.Require {
   for (const require of installs()) {
     if (canResolve(require, engineWorld)) return createRequire(require.resolve(engineWorld));
   }
-  throw notInstalled(engineWorld, "The World on Postgres");
+  throw notInstalled(engineWorld, WORLD);
 }
 
 /** The app's install, which a bundle of it leaves outside, and the one that this file is in. */

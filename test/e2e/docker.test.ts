@@ -50,6 +50,11 @@ describe("Dockerfile", () => {
     expect(manifest.scripts!.build).toBe("obuild");
 
     const names = steps[2]!.split(" ").slice(2);
+    const [modes] = /^\| mode .*?\n\n/ms.exec(read("README.md"))!;
+    const needed = [...modes.matchAll(/`([a-z@][\w@/-]*)`/g)].map(([, name]) => name!);
+    const packages = needed.filter((name) => name in manifest.peerDependencies!);
+    expect(packages).toHaveLength(5);
+    expect(names).toEqual(expect.arrayContaining(packages));
     expect(names).toEqual(expect.arrayContaining(["workflow", "@workflow/world-postgres"]));
     const moved = await runNode(steps[2]!.split(" ").slice(1), context);
     expect(moved.code, moved.output).toBe(0);

@@ -249,7 +249,10 @@ test("a Redis that is not there is said once, and an attempt is rejected in time
     code: "SERVER_UNREACHABLE",
     retryable: true,
   });
-  await expect(executor.workers!("")).rejects.toMatchObject({ code: "SERVER_UNREACHABLE" });
+  await expect(executor.workers!("")).rejects.toMatchObject({
+    code: "SERVER_UNREACHABLE",
+    message: expect.stringMatching(/^Redis at 127\.0\.0\.1:\d+ is away$/),
+  });
   expect(said).toHaveLength(1);
   expect(said[0]).toMatch(/^\[orchestrator\] Redis at 127\.0\.0\.1:\d+ is away \(.*ECONNREFUSED/);
 });
@@ -267,10 +270,10 @@ test("without the packages it says what to install; a variable alone does withou
   });
   const script = `import { createExecutors } from "./executors.mjs";
 const url = "redis://127.0.0.1:1";
-const byVariable = createExecutors({ config: { redis: { prefix: "a" } }, env: { ORCHESTRATOR_REDIS_URL: url } });
+const byVariable = createExecutors({ config: { redis: { prefix: "a" }, postgres: {} }, env: { ORCHESTRATOR_REDIS_URL: url } });
 await byVariable.start();
 console.log(byVariable.modes.has("redis"));
-await createExecutors({ config: { redis: { prefix: "a", url } }, env: {} }).start().catch((error) => console.log(error.message));`;
+await createExecutors({ config: { redis: { prefix: "a", url }, postgres: {} }, env: {} }).start().catch((error) => console.log(error.message));`;
   await writeFile(join(folder, "start.mjs"), script);
   const { output } = await runNode(["start.mjs"], folder);
   expect(output).toBe(

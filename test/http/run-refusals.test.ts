@@ -75,17 +75,17 @@ describe("400 names the field, in the form with issues, and starts nothing:", ()
     [
       "a mode without its executor",
       { mode: "redis" },
-      "mode 'redis' has no executor here: set ORCHESTRATOR_REDIS_URL or the option orchestrator.executors.redis, and install bullmq",
+      "mode 'redis' has no executor here: set ORCHESTRATOR_REDIS_URL or the option orchestrator.executors.redis, and install bullmq and ioredis",
     ],
     [
       "another",
       { mode: "postgres" },
-      "mode 'postgres' has no executor here: set ORCHESTRATOR_POSTGRES_URL, or the option orchestrator.executors.postgres",
+      "mode 'postgres' has no executor here: set ORCHESTRATOR_POSTGRES_URL, or the option orchestrator.executors.postgres, and install pg and graphile-worker",
     ],
     [
       "the third",
       { mode: "k8s" },
-      "mode 'k8s' has no executor here: set ORCHESTRATOR_KUBERNETES, or the option orchestrator.executors.kubernetes",
+      "mode 'k8s' has no executor here: set ORCHESTRATOR_KUBERNETES, or the option orchestrator.executors.kubernetes, and install @kubernetes/client-node",
     ],
     ["no region in the list", { regions: [] }, "regions must have at least 1 entry"],
     ["no jobs at once", { concurrency: 0 }, "concurrency must be greater than 0"],

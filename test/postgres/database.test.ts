@@ -129,12 +129,14 @@ test("a process that waits for Postgres does not end meanwhile", async () => {
   await running.printed(/ECONNREFUSED/);
 });
 
-test("where the package pg is not installed, it says how to install it", async () => {
+test("where no pg is installed, it says to install what brings it along", async () => {
   const bare = await mkdtemp(join(tmpdir(), "without-pg-"));
   try {
     await copyFile(child, join(bare, "child.mjs"));
     const running = startNode([join(bare, "child.mjs"), postgres.url], bare);
-    await running.printed(/Postgres needs the package pg\. Install it with `npm install pg`\./);
+    await running.printed(
+      /The World on Postgres needs the package @workflow\/world-postgres\. Install it with `npm install @workflow\/world-postgres`\./,
+    );
   } finally {
     await rm(bare, { recursive: true, force: true });
   }
