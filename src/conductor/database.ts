@@ -147,6 +147,8 @@ async function createPool(connectionString: string): Promise<PostgresPool> {
   // An idle connection must not keep a process alive that is done.
   return new pg.Pool({
     connectionString,
+    // What Postgres lists it as, where the URL has no name for it.
+    fallback_application_name: "orchestrator",
     allowExitOnIdle: true,
     connectionTimeoutMillis: 10_000,
   });

@@ -4,6 +4,8 @@ import type { Listener } from "./listener.ts";
 
 /** What is behind a conductor. */
 export interface ConductorParts {
+  /** What logs and errors call its Postgres, without a password. */
+  place: string;
   database: ConductorDatabase;
   listener: Listener;
   logger: ConductorLogger;

@@ -112,9 +112,17 @@ function create<Context = unknown>(options: ConductorOptions<Context>): Conducto
     close: () => database.close(),
     workSource: () => createPostgresSource(parts),
   };
-  const parts = { database, listener, logger, context: options.context, ready };
+  const place = placeOf(connectionString);
+  const parts = { place, database, listener, logger, context: options.context, ready };
   partsByConductor.set(conductor, parts);
   return conductor;
+}
+
+/** A pool may be to anywhere, and so may what is no URL. */
+function placeOf(connectionString: string | undefined): string {
+  if (connectionString === undefined || !URL.canParse(connectionString)) return "Postgres";
+  const { host } = new URL(connectionString);
+  return host === "" ? "Postgres" : `Postgres at ${host}`;
 }
 
 /** Tasks, and a connection to the Postgres where their executions are. */

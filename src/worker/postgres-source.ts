@@ -1,5 +1,8 @@
 import { randomUUID } from "node:crypto";
+import { isAway } from "../conductor/database.ts";
 import { ORDER, queueOfRegion } from "../conductor/orders.ts";
+import { reasonOf } from "../core/errors.ts";
+import { sleep } from "../core/sleep.ts";
 import type { InvokeEvent, Task } from "../types/conductor.ts";
 import type { WorkOrder } from "../types/work.ts";
 import type { ConductorParts } from "../conductor/parts.ts";
@@ -12,9 +15,12 @@ import { startWork, type Work } from "./work.ts";
 /** Orders from the queue of a region on Postgres: a task that is there already. */
 export function createPostgresSource(parts: ConductorParts): WorkSource {
   let work: Work | undefined;
+  const closing = new AbortController();
   return {
-    place: "Postgres",
+    place: parts.place,
     async start(session) {
+      await reach(parts, session.note, closing.signal);
+      if (closing.signal.aborted) return;
       const queue = queueOfRegion(session.region);
       const config = {
         ...workerDefaults,
@@ -28,12 +34,35 @@ export function createPostgresSource(parts: ConductorParts): WorkSource {
       work = await startWork({ id: randomUUID(), workers, parts, clock: false });
     },
     async pause() {
+      closing.abort();
       work?.pause();
     },
     async close() {
       await work?.stop();
     },
   };
+}
+
+/** Waits for Postgres as long as it takes, and says so; rejects where waiting is of no use. */
+async function reach(
+  { place, database }: ConductorParts,
+  note: SourceWorker["note"],
+  closing: AbortSignal,
+): Promise<void> {
+  const pool = await database.pool();
+  for (let wait = 100, away = false; !closing.aborted; wait = Math.min(wait * 2, 2000)) {
+    try {
+      await pool.query("select");
+      if (away) note(`${place} is back`);
+      return;
+    } catch (error) {
+      const reason = reasonOf(error);
+      if (!isAway(error)) throw new Error(`${place}: ${reason}`, { cause: error });
+      if (!away) note(`${place} is away (${reason})`);
+      away = true;
+      await sleep(wait, closing);
+    }
+  }
 }
 
 function orderTask(queue: string, { id, take }: SourceWorker): Task<never> {

@@ -124,6 +124,7 @@ export function createRunnerWorker(options: RunnerWorkerOptions): RunnerWorker {
         await worker.stop();
         throw error;
       }
+      if (stopping) return;
       log("pulling", {
         from: source.place,
         ...(region !== undefined && { region }),
