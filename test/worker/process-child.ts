@@ -42,7 +42,7 @@ const limited = conductor.createTask<number>(
   async ({ payload }) => {
     await mark(`begin ${payload}`);
     // Long enough to be seen beside others.
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await new Promise((resolve) => setTimeout(resolve, 150));
     await mark(`end ${payload}`);
   },
 );
