@@ -106,7 +106,7 @@ export function createPull(
           await aside(() => waitForWorker(region, signal));
         } catch (error) {
           if (attempts.length === 0 || signal?.aborted) throw error;
-          throw attemptsFailure(jobId, attempts, toError(error, executor.name));
+          throw attemptsFailure(jobId, attempts, toError(error, executor.name), message);
         }
       }
       let begin!: () => void;

@@ -170,6 +170,19 @@ test("without a worker for too long it fails, and jobs that wait together look t
   expect(calls).toEqual([]);
 });
 
+test("a job whose only worker died says too that no other came", async () => {
+  const { clock, state, run } = setup(async () => {
+    state.workers = 0;
+    await clock.sleep(1000);
+    throw fail("WORKER_LOST");
+  });
+  const seen = watch(run());
+  await clock.advance(70_000);
+  expect(seen.error.message).toMatch(
+    /^Job j1 failed after 1 attempt: redis\/eu: .*; No worker of region "eu" is there$/,
+  );
+});
+
 test("an attempt that was handed in before needs no worker to be joined", async () => {
   const { calls, state, run } = setup();
   state.workers = 0;
