@@ -72,7 +72,7 @@ export function countOf(value: unknown, what: string, max: number): number {
 /** The tasks of one queue's worker, each once and of that queue. */
 export function tasksOf(tasks: unknown, queue: string, where: string): readonly Task<never>[] {
   if (!Array.isArray(tasks) || tasks.length === 0) {
-    throw invalid(`${where} must be a list of tasks, from conductor.createTask()`);
+    throw invalid(`${where} must be a list of at least one task, from conductor.createTask()`);
   }
   const names = new Set<string>();
   for (const [index, task] of (tasks as Task<never>[]).entries()) {

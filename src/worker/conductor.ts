@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { assertPostgresUrl } from "../core/executor-options.ts";
 import { OrchestratorError, reasonOf } from "../core/errors.ts";
 import { jsonText } from "../core/json-value.ts";
 import type { Conductor as ConductorInstance, ConductorOptions, Task } from "../types/conductor.ts";
@@ -38,6 +39,10 @@ function create<Context = unknown>(options: ConductorOptions<Context>): Conducto
   }
   if (connectionString && pool) {
     throw invalid("Conductor takes either a connectionString or a pool instance, not both");
+  }
+  // What is none, `pg` takes for a database on a host that it calls `base`; a path is a socket's.
+  if (connectionString && !/^(\/|socket:)/.test(connectionString)) {
+    assertPostgresUrl(connectionString, "Conductor: connectionString");
   }
   if (pool && (typeof pool.connect !== "function" || typeof pool.query !== "function")) {
     throw invalid("Conductor: pool must be a Pool of the package pg");

@@ -106,7 +106,13 @@ function allWorkers(options: OrchestratorCreateOptions): readonly QueueWorker[] 
   const own =
     tasks === undefined
       ? []
-      : [{ queue: DEFAULT_QUEUE, tasks: tasksOf(tasks, DEFAULT_QUEUE, "tasks"), config }];
+      : [
+          {
+            queue: DEFAULT_QUEUE,
+            tasks: tasksOf(tasks, DEFAULT_QUEUE, "Orchestrator.create: tasks"),
+            config,
+          },
+        ];
   return [...own, ...workers];
 }
 

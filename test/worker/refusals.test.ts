@@ -25,6 +25,16 @@ test.each([
     () => Conductor.create({ connectionString: "postgres://a", pool: new Pool() }),
     "not both",
   ],
+  [
+    "no URL, of which pg makes the host `base`",
+    () => Conductor.create({ connectionString: "secret" }),
+    "Conductor: connectionString must be a URL such as postgres://localhost:5432/checks",
+  ],
+  [
+    "an empty list of tasks",
+    () => Orchestrator.create({ conductor: nowhere, tasks: [] }),
+    "Orchestrator.create: tasks must be a list of at least one task, from conductor.createTask()",
+  ],
   ["no pool", () => Conductor.create({ pool: {} as never }), "must be a Pool of the package pg"],
   ["no name", () => nowhere.createTask({} as never, invocable, nothing), "The task's name must be"],
   [
