@@ -34,7 +34,7 @@ export function createPool(pg: Pg, config: PoolConfig, patience: Patience): Pool
     onConnect: (client: ClientBase) => client.query("SET TIME ZONE 'UTC'"),
   } as PoolConfig);
   // A connection that breaks while nobody uses it is replaced when somebody needs one.
-  pool.on("error", () => undefined);
+  pool.on("error", (error) => void broken.add(error));
   // One that breaks while it is used is told of by the statement; without a listener it would end the process.
   pool.on("connect", (client) => client.on("error", (error) => broken.add(error)));
   const connect = pool.connect.bind(pool) as () => Promise<PoolClient>;
@@ -57,6 +57,9 @@ export function createPool(pg: Pg, config: PoolConfig, patience: Patience): Pool
   return pool;
 }
 
+/** Errors that came when patience was over; who tries again around it must not begin anew. */
+const givenUp = new WeakSet<object>();
+
 /** Tries until it succeeds, fails otherwise than the condition says, or patience is over. */
 export async function patiently<T>(
   attempt: () => Promise<T>,
@@ -69,11 +72,26 @@ export async function patiently<T>(
       return await attempt();
     } catch (error) {
       until ??= Date.now() + limit;
-      if (signal.aborted || !again(error) || Date.now() >= until) throw error;
-      // Whoever waits for the statement may be all that keeps the process alive.
-      await sleep(20 + backoff(failures, { base: 50, max: 1000 }), signal);
+      if (signal.aborted || !again(error) || hasCause(error, (one) => givenUp.has(one)))
+        throw error;
+      if (Date.now() < until) {
+        // Whoever waits for the statement may be all that keeps the process alive.
+        await sleep(20 + backoff(failures, { base: 50, max: 1000 }), signal);
+        if (!signal.aborted) continue;
+      } else givenUp.add(error as Error);
+      throw error;
     }
   }
+}
+
+/** Whether an error, or one that it came from, is such a one: the engine's storage wraps those of Postgres. */
+export function hasCause(error: unknown, isSuch: (error: Error) => boolean): boolean {
+  let reason = error;
+  for (let depth = 0; depth < 4 && reason instanceof Error; depth++) {
+    if (isSuch(reason)) return true;
+    reason = reason.cause;
+  }
+  return false;
 }
 
 /** Whether an error says that the server is not there now, and nothing was sent to it. */

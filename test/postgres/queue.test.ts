@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { MessageHandler, MessageMeta } from "../../src/core/queue-requests.ts";
 import type { Database } from "../../src/postgres/database.ts";
 import { currentDelivery } from "../../src/postgres/deliveries.ts";
-import { createMessages } from "../../src/postgres/messages.ts";
+import { createMessages, type Messages } from "../../src/postgres/messages.ts";
 import { migrate } from "../../src/postgres/migrations.ts";
 import { createPresence } from "../../src/postgres/presence.ts";
 import { createQueue, type PostgresQueue } from "../../src/postgres/queue.ts";
@@ -39,12 +39,16 @@ interface Member {
   leave(): Promise<void>;
 }
 
-function join(handler: MessageHandler, limits = { flows: 8, steps: 8 }): Member {
+function join(
+  handler: MessageHandler,
+  limits = { flows: 8, steps: 8 },
+  around: (messages: Messages) => Messages = (messages) => messages,
+): Member {
   const own = databases.open({ url: postgres.url });
   const presence = createPresence(own);
   const queue = createQueue({
     database: own,
-    messages: createMessages(own, presence.id),
+    messages: around(createMessages(own, presence.id)),
     limits,
     retryDelay: () => 50,
   });
@@ -211,6 +215,72 @@ test("a process that drains takes nothing, and leaves what it queues to others",
   expect(here).toEqual([]);
 });
 
+test("what a look under way brings to a process that drains goes to others at once", async () => {
+  const [found, drained] = [later(), later()];
+  const here: unknown[] = [];
+  const draining = join(
+    async (message) => void here.push(message),
+    undefined,
+    (messages) => ({
+      ...messages,
+      async claim(limits) {
+        const claims = await messages.claim(limits);
+        if (claims.length > 0) found.resolve();
+        if (claims.length > 0) await drained.promise;
+        return claims;
+      },
+    }),
+  );
+  const sender = join(async () => undefined);
+  await sender.leave();
+  await sender.queue.queue(step, stepOf("step_1"), { idempotencyKey: "step_1" });
+  await found.promise;
+  const there: MessageMeta[] = [];
+  join(async (_message, meta) => void there.push(meta));
+  draining.queue.drain();
+  const toldAt = performance.now();
+  drained.resolve();
+  await until(() => there.length === 1);
+  expect(performance.now() - toldAt).toBeLessThan(1000);
+  expect([here, there[0]!.attempt]).toEqual([[], 1]);
+});
+
+test("a process that drains before it starts takes nothing", async () => {
+  const here: unknown[] = [];
+  const own = databases.open({ url: postgres.url });
+  const queue = createQueue({
+    database: own,
+    messages: createMessages(own, 1),
+    limits: { flows: 1, steps: 1 },
+  });
+  queue.createQueueHandler("__wkf_", async (message) => void here.push(message));
+  queue.drain();
+  queue.start();
+  await queue.queue(flow, { runId: "wrun_1" });
+  await sleep(200);
+  expect([here, (await rows()).length]).toEqual([[], 1]);
+  await queue.stop();
+});
+
+test("a wake-up that was noted beside a delivery whose lease was lost is made all the same", async () => {
+  const taken = later();
+  const told = later();
+  const seen: unknown[] = [];
+  const loser = join(async (message) => {
+    if (seen.push(message) > 1) return;
+    currentDelivery()!.lost.signal.addEventListener("abort", () => told.resolve());
+    taken.resolve();
+    await told.promise;
+  });
+  await loser.queue.queue(flow, { runId: "wrun_1" });
+  await taken.promise;
+  // Another has taken it over, and has dealt with it.
+  await database.query("DELETE FROM orchestrator.messages");
+  await loser.queue.queue(flow, { runId: "wrun_1" });
+  await told.promise;
+  await until(() => seen.length === 2);
+});
+
 test("who has lost its lease acknowledges nothing, also before it knows", async () => {
   const held = later();
   const taken = later();
@@ -243,7 +313,8 @@ test("who has lost its lease is told to stop", async () => {
 test("deliveries under way outlive a restart of Postgres: they are made once, and acknowledged after it", async () => {
   const restarted = later();
   const seen: MessageMeta[] = [];
-  const execute: MessageHandler = async (_message, meta) => {
+  const execute: MessageHandler = async (_message, meta: MessageMeta) => {
+    if (meta.queueName !== step) return;
     seen.push(meta);
     await restarted.promise;
   };
@@ -255,6 +326,36 @@ test("deliveries under way outlive a restart of Postgres: they are made once, an
   restarted.resolve();
   await until(async () => (await rows()).length === 0, 20_000);
   expect(seen.map(({ attempt }) => attempt)).toEqual(ids.map(() => 1));
+});
+
+test("what a crash of Postgres undoes of a step that has ended is done again", async () => {
+  await database.query("CREATE TABLE progress (step text)");
+  const ended = later();
+  const crashed = later();
+  const flows: unknown[] = [];
+  let steps = 0;
+  const member = join(async (message, { queueName }: MessageMeta) => {
+    if (queueName !== step) return void flows.push(message);
+    if (++steps > 1) return;
+    // As the engine's last event of a step is stored.
+    await database.transaction(async (query) => {
+      await query("SET LOCAL synchronous_commit TO off");
+      await query("INSERT INTO progress VALUES ('step_1')");
+    });
+    member.queue.ended("step_1");
+    ended.resolve();
+    await crashed.promise;
+  });
+  await member.queue.queue(step, stepOf("step_1"), { idempotencyKey: "step_1" });
+  await ended.promise;
+  await postgres.restart(undefined, "immediate");
+  expect(await database.query("SELECT FROM progress")).toEqual([]);
+  crashed.resolve();
+  await until(() => flows.length === 1, 20_000);
+  expect(flows).toEqual([{ runId: "wrun_1" }]);
+  // A replay, which does not find its end, queues it.
+  await member.queue.queue(step, stepOf("step_1"), { idempotencyKey: "step_1" });
+  await until(() => steps === 2);
 });
 
 test("a delivery that fails for lack of Postgres comes again as the same one", async () => {
