@@ -59,8 +59,8 @@ test("the engine's tables are those of its own command, before or after which ou
 
 test("a migration whose connection breaks is begun again, the engine's too", async () => {
   const proxy = await startLossyProxy(postgres.url);
-  for (const text of ["workflow_stream_chunks", "orchestrator.labels"]) {
-    const url = await postgres.createDatabase(text.replace(".", "_"));
+  for (const [number, text] of ["workflow_stream_chunks", "orchestrator.labels"].entries()) {
+    const url = await postgres.createDatabase(`broken_${number}`);
     const { port } = new URL(proxy.url);
     const database = databases.open({ url: url.replace(/:\d+\//, `:${port}/`) });
     proxy.loseAnswerTo(text);

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import type { MessageHandler, MessageMeta } from "../../src/core/queue-requests.ts";
 import type { Database } from "../../src/postgres/database.ts";
 import { currentDelivery } from "../../src/postgres/deliveries.ts";
@@ -243,6 +243,29 @@ test("what a look under way brings to a process that drains goes to others at on
   await until(() => there.length === 1);
   expect(performance.now() - toldAt).toBeLessThan(1000);
   expect([here, there[0]!.attempt]).toEqual([[], 1]);
+});
+
+test("what fails only since the process has ended is told to nobody", async () => {
+  const [asked, ended] = [later(), later()];
+  const told = vi.spyOn(console, "error").mockImplementation(() => undefined);
+  onTestFinished(() => told.mockRestore());
+  const member = join(
+    async () => undefined,
+    undefined,
+    (messages) => ({
+      ...messages,
+      async claim() {
+        asked.resolve();
+        await ended.promise;
+        throw new Error("Cannot use a pool after calling end on the pool");
+      },
+    }),
+  );
+  await asked.promise;
+  await member.leave();
+  ended.resolve();
+  await sleep(50);
+  expect(told).not.toHaveBeenCalled();
 });
 
 test("a process that drains before it starts takes nothing", async () => {
