@@ -1,5 +1,6 @@
 import type { ClientBase, Pool, PoolClient, PoolConfig } from "pg";
 import { backoff } from "../core/backoff.ts";
+import { isOutage, noteOutage } from "../core/outage.ts";
 import { sleep } from "../core/sleep.ts";
 import type { Pg } from "./package.ts";
 
@@ -57,9 +58,6 @@ export function createPool(pg: Pg, config: PoolConfig, patience: Patience): Pool
   return pool;
 }
 
-/** Errors that came when patience was over; who tries again around it must not begin anew. */
-const givenUp = new WeakSet<object>();
-
 /** Tries until it succeeds, fails otherwise than the condition says, or patience is over. */
 export async function patiently<T>(
   attempt: () => Promise<T>,
@@ -72,26 +70,15 @@ export async function patiently<T>(
       return await attempt();
     } catch (error) {
       until ??= Date.now() + limit;
-      if (signal.aborted || !again(error) || hasCause(error, (one) => givenUp.has(one)))
-        throw error;
+      if (signal.aborted || !again(error) || isOutage(error)) throw error;
       if (Date.now() < until) {
         // Whoever waits for the statement may be all that keeps the process alive.
         await sleep(20 + backoff(failures, { base: 50, max: 1000 }), signal);
         if (!signal.aborted) continue;
-      } else givenUp.add(error as Error);
+      } else noteOutage(error);
       throw error;
     }
   }
-}
-
-/** Whether an error, or one that it came from, is such a one: the engine's storage wraps those of Postgres. */
-export function hasCause(error: unknown, isSuch: (error: Error) => boolean): boolean {
-  let reason = error;
-  for (let depth = 0; depth < 4 && reason instanceof Error; depth++) {
-    if (isSuch(reason)) return true;
-    reason = reason.cause;
-  }
-  return false;
 }
 
 /** Whether an error says that the server is not there now, and nothing was sent to it. */

@@ -1,7 +1,8 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { Duplex, type Writable } from "node:stream";
 import type { Pool, PoolClient } from "pg";
-import { codeOf, hasCause, isAway } from "./pool.ts";
+import { hasCause } from "../core/outage.ts";
+import { codeOf, isAway } from "./pool.ts";
 
 /** A pool for the engine's storage, whose statements can be made one transaction from outside. */
 export interface StoragePool {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import * as statements from "../../src/postgres/message-statements.ts";
+import { CLAIM, NEXT_DUE, REAP } from "../../src/postgres/message-statements.ts";
 import { migrate } from "../../src/postgres/migrations.ts";
 import { startEmptyPostgres, type TestPostgres } from "../_support/postgres.ts";
 import { testDatabases } from "./support.ts";
@@ -27,10 +27,10 @@ test("what processes look for again and again is found without a look at all tha
   await database.query(FILL);
   await database.query("ANALYZE orchestrator.messages");
   const values = ["5", "5", "ARRAY['__wkf_']", "gen_random_uuid()", "1"];
-  for (const name of ["CLAIM", "REAP", "NEXT_DUE"] as const) {
+  for (const [name, statement] of Object.entries({ CLAIM, REAP, NEXT_DUE })) {
     const text = values.reduce(
       (sql, value, index) => sql.replaceAll(`$${index + 1}`, value),
-      statements[name],
+      statement,
     );
     const [row] = await database.query<{ "QUERY PLAN": { Plan: object }[] }>(
       `EXPLAIN (ANALYZE, FORMAT JSON) ${text}`,
