@@ -85,6 +85,13 @@ describe("a good value is taken", () => {
       { world: { type: "target", name: "@workflow/world-postgres" } },
     ],
     [
+      "Postgres, with what is kept of ended runs",
+      { world: { type: "postgres", retention: { count: 5 } } },
+      {
+        world: { type: "target", name: "@workflow/world-postgres", retention: { count: 5 } },
+      },
+    ],
+    [
       "the embedded World's retention",
       { world: { type: "embedded", retention: { count: 5 } } },
       { world: { type: "embedded", retention: { age: 2_592_000_000, count: 5 } } },

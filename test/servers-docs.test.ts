@@ -38,7 +38,7 @@ test("docs/servers.md shows the example as it is, which a test starts", () => {
 test("docs/servers.md lists the keys of a registry in a storage, with their defaults", () => {
   const rows = rowsOf("Key");
   const members = ["JoiningConfig", "StorageRegistryConfig"].flatMap((name) =>
-    membersOf("src/types/config.ts", name),
+    membersOf("src/types/registry-config.ts", name),
   );
   expect([...rows.keys()].toSorted()).toEqual(members.filter((one) => one !== "type").toSorted());
   const { interval, ttl } = joiningTerms({});

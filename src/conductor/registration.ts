@@ -1,5 +1,6 @@
 import type { ConductorDatabase, Query } from "./database.ts";
 import { deliver } from "./executions.ts";
+import { ORDER, queueOfRegion } from "./orders.ts";
 import { JOBS, TABLES } from "./schema.ts";
 import { lockTask, store, unpark } from "./turns.ts";
 
@@ -15,8 +16,9 @@ export interface Registration {
 /** Who has been silent for so many milliseconds is dead. */
 export const SILENT_MS = 10_000;
 
-/** How long ended executions can be read, in days. */
+/** How long ended executions can be read, in days; orders of runners, whose answers are large, only one. */
 const KEPT_DAYS = 7;
+const KEPT_ORDERS_DAYS = 1;
 
 /** So many are removed at once. */
 const REMOVED = 1000;
@@ -159,8 +161,11 @@ export async function redeliver(
 export async function removeOld(database: ConductorDatabase): Promise<void> {
   await database.query(
     `delete from ${TABLES}.executions where id in (
-      select id from ${TABLES}.executions where ended_at < now() - $1 * interval '1 day' limit $2
+      select id from ${TABLES}.executions
+      where ended_at < now() - case when task = $3 and starts_with(queue, $4) then $5::int else $1::int end
+        * interval '1 day'
+      limit $2
     )`,
-    [KEPT_DAYS, REMOVED],
+    [KEPT_DAYS, REMOVED, ORDER, queueOfRegion(""), KEPT_ORDERS_DAYS],
   );
 }

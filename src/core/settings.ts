@@ -187,15 +187,17 @@ export function resolveWorld(value: unknown): ResolvedWorld {
   }
   const { type, ...rest } =
     value === undefined || value === "embedded" ? { type: "embedded" } : asObject(value, path);
-  if (type !== "embedded") {
-    throw invalid(path, 'must be "embedded", "local", a package or {type: "embedded"}', value);
+  if (type !== "embedded" && type !== "postgres") {
+    const known = '"embedded", "local", a package, {type: "embedded"} or {type: "postgres"}';
+    throw invalid(path, `must be ${known}`, value);
   }
   assertKnownKeys(rest, ["retention"], path);
   const { retention } = rest as { retention?: unknown };
-  return {
-    type,
-    retention: positives(retention, defaults.retention, `${path}.retention`, Infinity),
-  };
+  const resolved = positives(retention, defaults.retention, `${path}.retention`, Infinity);
+  if (type === "embedded") return { type, retention: resolved };
+  // What is not said is not limited: others may read the database too.
+  const said = retention as RetentionConfig | undefined;
+  return { type: "target", name: "@workflow/world-postgres", ...(said && { retention: said }) };
 }
 
 /** An absolute path without a slash at its end. */

@@ -1,3 +1,4 @@
+import { parseDuration } from "../core/duration.ts";
 import { OrchestratorError } from "../core/errors.ts";
 import { idleSleep } from "../core/sleep.ts";
 import { type Claims, createClaims } from "../postgres/claims.ts";
@@ -12,10 +13,12 @@ import { createProcesses } from "../postgres/processes.ts";
 import { createQueue } from "../postgres/queue.ts";
 import { recover } from "../postgres/recovery.ts";
 import { createRunNews } from "../postgres/run-news.ts";
+import { createRetention } from "../postgres/retention.ts";
 import { report } from "../postgres/settlements.ts";
 import { createStreams } from "../postgres/streams.ts";
 import { createStorage, patientReads } from "../postgres/storage.ts";
 import { createStoragePool } from "../postgres/transactions.ts";
+import type { RetentionConfig } from "../types/config.ts";
 import { bindEngine } from "./engine-handlers.ts";
 import type { EngineHandlers, World } from "./engine-world.ts";
 import { journalStream } from "./journal.ts";
@@ -46,6 +49,8 @@ export interface PostgresWorld {
 export interface PostgresWorldOptions {
   engine: EngineHandlers;
   watchers: Watchers;
+  /** What is kept of runs that have ended; without it `ORCHESTRATOR_RETENTION` says. */
+  retention?: RetentionConfig;
   /** Told when another process has died, or Postgres was away: what was begun may be undone. */
   onLoss?: () => void;
 }
@@ -63,6 +68,7 @@ const CLOSE_MS = 1500;
 /** The World on the Postgres of `WORKFLOW_POSTGRES_URL`. */
 export function createPostgresWorld(options: PostgresWorldOptions): PostgresWorld {
   const { engine, watchers, onLoss = () => undefined } = options;
+  const kept = options.retention ?? retentionOf(process.env.ORCHESTRATOR_RETENTION);
   const { database, labels, ...parts } = assemblePostgresWorld(process.env, (name, runId) => {
     if (name === journalStream(runId)) watchers.news.notify(runId);
   });
@@ -84,6 +90,9 @@ export function createPostgresWorld(options: PostgresWorldOptions): PostgresWorl
   const claims = createClaims(database, () => world);
   const [labelled, scanned] = [labelledRuns(labels), scannedRuns(() => world)];
   const processes = createProcesses(database, { onLoss });
+  const retention =
+    kept &&
+    createRetention(database, kept, (message) => console.error(`[orchestrator] ${message}`));
   return {
     ...parts,
     world,
@@ -95,9 +104,11 @@ export function createPostgresWorld(options: PostgresWorldOptions): PostgresWorl
       await processes.start();
       // What fails of these is left to the next start.
       for (const tidying of [claims.prune(), labels.fill()]) tidying.catch(() => undefined);
+      retention?.start();
     },
     async close() {
       others.close();
+      retention?.stop();
       await processes.stop();
       await parts.close();
     },
@@ -188,6 +199,17 @@ export function assemblePostgresWorld(
 
   const lost = (): AbortSignal | undefined => currentDelivery()?.lost.signal;
   return { world, database, labels, start, drain: queue.drain, lost, close };
+}
+
+/** For how long ended runs are kept, as the environment has it. */
+function retentionOf(text: string | undefined): RetentionConfig | undefined {
+  if (!text) return undefined;
+  const age = parseDuration(text);
+  if (age) return { age };
+  throw new OrchestratorError(
+    "CONFIG_INVALID",
+    `ORCHESTRATOR_RETENTION must be a duration such as 30d (got ${JSON.stringify(text)})`,
+  );
 }
 
 /** A number of the environment. */

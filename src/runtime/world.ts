@@ -68,6 +68,7 @@ export function installWorld(setup: WorldSetup): InstalledWorld {
     const parts = createPostgresWorld({
       engine,
       watchers: setup,
+      ...(configured.type === "target" && { retention: configured.retention }),
       ...(setup.onLoss && { onLoss: setup.onLoss }),
     });
     setWorld(parts.world);

@@ -139,8 +139,20 @@ export interface EmbeddedWorldConfig {
   retention?: RetentionConfig;
 }
 
-/** Where runs are kept: the embedded World, the engine's `local` one, or a package or path of another. */
-export type WorldConfig = EmbeddedWorldConfig | "embedded" | "local" | (string & {});
+/** `@workflow/world-postgres`, on the database of `WORKFLOW_POSTGRES_URL`. */
+export interface PostgresWorldConfig {
+  type: "postgres";
+  /** Without it `ORCHESTRATOR_RETENTION` is read at start; without either, ended runs are kept for ever. */
+  retention?: RetentionConfig;
+}
+
+/** Where runs are kept: the embedded World, Postgres, the engine's `local` one, or a package or path of another. */
+export type WorldConfig =
+  | EmbeddedWorldConfig
+  | PostgresWorldConfig
+  | "embedded"
+  | "local"
+  | (string & {});
 
 /** Pages of which other sites may use the API. */
 export interface CorsConfig {
@@ -216,7 +228,7 @@ export interface OrchestratorConfig {
 /** A World as resolved: ours, or what the engine's `WORKFLOW_TARGET_WORLD` would name. */
 export type ResolvedWorld =
   | { type: "embedded"; retention: Required<RetentionConfig> }
-  | { type: "target"; name: string };
+  | { type: "target"; name: string; retention?: RetentionConfig };
 
 /** Executors as resolved; one whose place the options leave out is where the environment says, if it does. */
 export interface ResolvedExecutors {

@@ -33,6 +33,7 @@ const names = [
   "sleeper",
   "sleepily",
   "slowly",
+  "slowlyAtOnce",
   "spread",
   "spreadBadly",
   "spreadInSteps",

@@ -64,6 +64,12 @@ describe.runIf(hasRedis)("two orchestrators that share a registry on Redis", () 
     return body.servers.map(({ id }: { id: string }) => id);
   }
 
+  /** What a server has in flight, as far as an orchestrator knows. */
+  async function inFlightAt(server: TestServer, id: string): Promise<number> {
+    const { body } = await send(`${apiOf(server)}/servers/${id}`, undefined, { headers });
+    return body.server.inFlight;
+  }
+
   /** Submits a run of so many jobs in a region, and answers with its id. */
   async function submit(
     server: TestServer,
@@ -111,6 +117,7 @@ describe.runIf(hasRedis)("two orchestrators that share a registry on Redis", () 
     await until(() => first.executes.length === 10);
     const second = await joined({ id: "us-2", region: "us" }, held);
     await until(async () => (await knownTo(both[1])).includes("us-2"));
+    await until(async () => (await inFlightAt(both[1], "us-1")) === 10);
     const other = await submit(both[1], "us", 10);
     await until(() => first.executes.length + second.executes.length === 20);
     expect([first.executes.length, second.executes.length]).toEqual([10, 10]);

@@ -69,4 +69,14 @@ test("on Postgres, what one service hands back when it ends is taken up by anoth
   // Each job has one key, however often it was sent.
   expect(new Set(runner.executes.map(({ key }) => key)).size).toBe(6);
   expect(await other.stop("SIGTERM")).toBe(0);
+
+  // What has ended goes at the start of one that keeps nothing so old.
+  const brief = await start({ ORCHESTRATOR_RETENTION: "1ms" });
+  await until(async () => {
+    const answers = await Promise.all(runIds.map((runId) => send(`${brief.url}/runs/${runId}`)));
+    return answers.every(({ status }) => status === 404);
+  });
+  await expect(start({ ORCHESTRATOR_RETENTION: "soon" })).rejects.toThrow(
+    'ORCHESTRATOR_RETENTION must be a duration such as 30d (got "soon")',
+  );
 });

@@ -267,10 +267,10 @@ test("without the packages it says what to install; a variable alone does withou
   });
   const script = `import { createExecutors } from "./executors.mjs";
 const url = "redis://127.0.0.1:1";
-const byVariable = createExecutors({ config: { redis: { prefix: "a" } }, env: { ORCHESTRATOR_REDIS_URL: url } });
+const byVariable = createExecutors({ config: { redis: { prefix: "a" }, postgres: {} }, env: { ORCHESTRATOR_REDIS_URL: url } });
 await byVariable.start();
 console.log(byVariable.modes.has("redis"));
-await createExecutors({ config: { redis: { prefix: "a", url } }, env: {} }).start().catch((error) => console.log(error.message));`;
+await createExecutors({ config: { redis: { prefix: "a", url }, postgres: {} }, env: {} }).start().catch((error) => console.log(error.message));`;
   await writeFile(join(folder, "start.mjs"), script);
   const { output } = await runNode(["start.mjs"], folder);
   expect(output).toBe(

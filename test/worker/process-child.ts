@@ -41,6 +41,8 @@ const limited = conductor.createTask<number>(
   invocable,
   async ({ payload }) => {
     await mark(`begin ${payload}`);
+    // Long enough to be seen beside others.
+    await new Promise((resolve) => setTimeout(resolve, 150));
     await mark(`end ${payload}`);
   },
 );

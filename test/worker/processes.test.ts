@@ -53,7 +53,7 @@ test("four processes do 1,000 executions once each, and keep a task's limit toge
   const processes = await started(one, 4);
   const rest = await Promise.all([
     ...Array.from({ length: 500 }, (_, n) => one.conductor.invoke(count, 500 + n)),
-    ...Array.from({ length: 60 }, (_, n) => one.conductor.invoke(limited, n)),
+    ...Array.from({ length: 24 }, (_, n) => one.conductor.invoke(limited, n)),
   ]);
   const ended = await Promise.all([...first, ...rest].map((id) => one.conductor.ended(id)));
   expect(new Set(ended.map(({ status, attempts }) => `${status} ${attempts}`))).toEqual(
