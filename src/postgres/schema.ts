@@ -70,4 +70,8 @@ export const schema: readonly Migration[] = [
     CREATE INDEX ON orchestrator.messages (due) WHERE kind <> 'flow';
     DROP INDEX orchestrator.messages_due_idx;`,
   },
+  {
+    name: "claims by run",
+    sql: "CREATE INDEX ON orchestrator.claims (run_id)",
+  },
 ];
