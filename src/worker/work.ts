@@ -20,7 +20,7 @@ import { createTurns, type Delivery, type Turns, Unregistered } from "../conduct
 
 /** A process's workers while they work. */
 export interface Work {
-  /** Resolves when nothing runs or is due any more. */
+  /** Resolves when nothing runs or is due any more, or when it was paused. */
   idle(): Promise<void>;
   /** Takes nothing any more; what runs is let go of at its next checkpoint. */
   pause(): void;
@@ -166,7 +166,7 @@ export async function startWork({ id, workers, parts, clock }: WorkOptions): Pro
       for (;;) {
         const news = new AbortController();
         changed = () => news.abort("changed");
-        if (active.size === 0 && !(await isAnythingDue(database, tasks))) return;
+        if (stopped || (active.size === 0 && !(await isAnythingDue(database, tasks)))) return;
         await idleSleep(LOOK_MS, news.signal);
       }
     },
