@@ -199,7 +199,7 @@ async function execute(
   };
   try {
     const claim = await turns.claim(delivery, limit);
-    if (!claim) return;
+    if (!claim) return onDone(job);
     if (keyOf(claim) !== key) {
       active.reserve(keyOf(claim));
       active.delete(key);
@@ -215,6 +215,8 @@ async function execute(
     active.set(key, turn);
     const end = await turn.over;
     if (end) await turns.end(claim, end, limit);
+    // Not one that has failed, which is delivered again.
+    onDone(job);
   } catch (error) {
     if (!(error instanceof Unregistered)) {
       logger.error("An execution could not be stored; it is done again", {
@@ -225,7 +227,6 @@ async function execute(
     throw error;
   } finally {
     active.delete(key);
-    onDone(job);
   }
 }
 

@@ -84,16 +84,6 @@ test("a stop before the start, and one while it starts", async () => {
   expect(await left(one)).toEqual({ orchestrators: 0, locked: 0, jobs: 0 });
 });
 
-test("when a start resolves, what was queued is fetched", async () => {
-  const one = await bench();
-  const held = gate();
-  const hold = one.task("hold", () => held.opened);
-  await one.conductor.invoke(hold);
-  await one.orchestrator({ tasks: [hold] }).start();
-  expect(await left(one)).toMatchObject({ locked: 1 });
-  held.open();
-});
-
 test("a start that fails says why, leaves nothing, and may be tried again", async () => {
   const one = await bench();
   const orchestrator = one.orchestrator({ tasks: [one.task("a", nothing)] });

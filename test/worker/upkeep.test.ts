@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { Pool } from "pg";
+import { Client, Pool } from "pg";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { openConductorDatabase } from "../../src/conductor/database.ts";
 import { giveBack, removeOld } from "../../src/conductor/registration.ts";
@@ -177,4 +177,69 @@ test("what ended long ago is removed, orders of runners sooner", async () => {
   await database.close();
   const rows = await one.query<{ id: string }>("select id from orchestrator_tasks.executions");
   expect(rows.map(({ id }) => id).sort()).toEqual(kept.sort());
+});
+
+test("a delivery that failed is there still when the process stops", async () => {
+  const one = await bench();
+  const note = one.task("note", () => "done");
+  const late = one.orchestrator({ tasks: [note] });
+  await late.start();
+  // As after a silence, when others hold it for dead.
+  await one.query("delete from orchestrator_tasks.orchestrators");
+  const id = await one.conductor.invoke(note);
+  await until(() => one.lines.some(({ message }) => message.includes("not registered")));
+  await late.stop();
+  expect(await one.conductor.execution(id)).toMatchObject({ status: "queued" });
+  expect(await one.query("select from orchestrator_jobs.jobs")).toHaveLength(1);
+});
+
+test("a checkpoint is where a stop lets go", async () => {
+  const one = await bench();
+  const begun = gate();
+  const held = gate();
+  const reached: string[] = [];
+  const long = one.task("long", async (_, ctx) => {
+    await ctx.checkpoint();
+    reached.push("first");
+    begun.open();
+    await held.opened;
+    await ctx.checkpoint();
+    reached.push("second");
+  });
+  const id = await one.conductor.invoke(long);
+  const orchestrator = one.orchestrator({ tasks: [long] });
+  await orchestrator.start();
+  await begun.opened;
+  const stopping = orchestrator.stop();
+  await one.query("select");
+  held.open();
+  await stopping;
+  expect(reached).toEqual(["first"]);
+  expect(await one.conductor.execution(id)).toMatchObject({ status: "queued", attempts: 0 });
+});
+
+test("a start resolves once work has been looked for, and not before", async () => {
+  const one = await bench();
+  const orchestrator = one.orchestrator({ tasks: [one.task("note", nothing)] });
+  const client = new Client(one.url);
+  await client.connect();
+  let started = false;
+  try {
+    await client.query(
+      "begin; lock table orchestrator_jobs._private_jobs in access exclusive mode",
+    );
+    const starting = orchestrator.start().then(() => (started = true));
+    await until(async () => {
+      const waiting = await client.query(
+        "select from pg_locks where not granted and relation = 'orchestrator_jobs._private_jobs'::regclass",
+      );
+      return waiting.rows.length > 0;
+    });
+    await client.query("select pg_sleep(0.2)");
+    expect(started).toBe(false);
+    await client.query("commit");
+    await starting;
+  } finally {
+    await client.end();
+  }
 });
