@@ -148,6 +148,9 @@ async function createPool(connectionString: string): Promise<PostgresPool> {
   return new pg.Pool({
     connectionString,
     allowExitOnIdle: true,
+    // What lies between may forget a connection without a word.
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
     connectionTimeoutMillis: 10_000,
   });
 }

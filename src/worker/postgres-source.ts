@@ -12,6 +12,9 @@ import { startWork, type Work } from "./work.ts";
 /** Orders from the queue of a region on Postgres: a task that is there already. */
 export function createPostgresSource(parts: ConductorParts): WorkSource {
   let work: Work | undefined;
+  let tell = (): void => undefined;
+  /** Resolves once it is paused, and not before it has started. */
+  const paused = new Promise<void>((resolve) => (tell = resolve));
   return {
     place: "Postgres",
     async start(session) {
@@ -24,11 +27,13 @@ export function createPostgresSource(parts: ConductorParts): WorkSource {
         // A process that is done ends only when nothing is gathered any more.
         flushIntervalMs: 200,
       };
-      const workers = [{ queue, tasks: [orderTask(queue, session)], config }];
+      const workers = [{ queue, tasks: [orderTask(queue, session, paused)], config }];
       work = await startWork({ id: randomUUID(), workers, parts, clock: false });
     },
     async pause() {
-      work?.pause();
+      if (!work) return;
+      work.pause();
+      tell();
     },
     async close() {
       await work?.stop();
@@ -36,7 +41,7 @@ export function createPostgresSource(parts: ConductorParts): WorkSource {
   };
 }
 
-function orderTask(queue: string, { id, take }: SourceWorker): Task<never> {
+function orderTask(queue: string, { id, take }: SourceWorker, paused: Promise<void>): Task<never> {
   const handler = async (event: InvokeEvent<WorkOrder>, ctx: NotingContext): Promise<void> => {
     const rows = createRows((row) => ctx.note(row));
     // Nothing is executed of which nobody could know.
@@ -46,7 +51,9 @@ function orderTask(queue: string, { id, take }: SourceWorker): Task<never> {
     if (row) rows.add(row);
     await rows.written();
     // It stops: this is where it lets go.
-    if (outcome.kind === "returned") await ctx.checkpoint();
+    if (outcome.kind !== "returned") return;
+    await paused;
+    await ctx.checkpoint();
   };
   return {
     name: ORDER,
