@@ -132,6 +132,9 @@ function placeOf(
       "Nothing to pull from: give --redis or --postgres a URL, or set ORCHESTRATOR_REDIS_URL or ORCHESTRATOR_POSTGRES_URL",
     );
   }
+  if (prefix !== undefined) {
+    throw invalid("--prefix is of keys on Redis, and cannot stand beside --postgres");
+  }
   assertPostgresUrl(connectionString, named ? "--postgres" : "ORCHESTRATOR_POSTGRES_URL");
   return { conductor: Conductor.create({ connectionString }) };
 }

@@ -150,6 +150,9 @@ async function createPool(connectionString: string): Promise<PostgresPool> {
     // What Postgres lists it as, where the URL has no name for it.
     fallback_application_name: "orchestrator",
     allowExitOnIdle: true,
+    // What lies between may forget a connection without a word.
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
     connectionTimeoutMillis: 10_000,
   });
 }

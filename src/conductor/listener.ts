@@ -99,7 +99,7 @@ async function listen(
   let lost = (): void => undefined;
   const over = new Promise<void>((resolve) => (lost = resolve));
   const onNotification = ({ channel, payload }: { channel: string; payload?: string }): void => {
-    if (channel === CHANNEL && payload) onNews(JSON.parse(payload) as News);
+    if (channel === CHANNEL && payload) onNews(newsOf(payload));
   };
   const off = onAbort(signal, lost);
   client.on("error", lost);
@@ -116,5 +116,14 @@ async function listen(
     client.off("error", lost);
     // Closed rather than kept: it would go on to listen.
     client.release(true);
+  }
+}
+
+/** News, or none: everybody on the database may say something on the channel. */
+function newsOf(payload: string): News {
+  try {
+    return { ...(JSON.parse(payload) as News) };
+  } catch {
+    return {};
   }
 }

@@ -73,9 +73,9 @@ export async function takeOver(
 export async function giveBack(
   database: ConductorDatabase,
   worker: string,
-  ids: readonly string[],
+  turns: readonly { id: string; turn: number }[],
 ): Promise<void> {
-  await database.transaction((query) => requeue(query, worker, ids));
+  await database.transaction((query) => requeue(query, worker, turns));
 }
 
 /** Removes a process that has ended, and lets go of all it has locked. */
@@ -98,12 +98,17 @@ async function leave(query: Query, worker: string, pools: readonly string[]): Pr
   await query(`delete from ${TABLES}.orchestrators where id = $1`, [worker]);
 }
 
-async function requeue(query: Query, worker: string, ids?: readonly string[]): Promise<void> {
+async function requeue(
+  query: Query,
+  worker: string,
+  turns?: readonly { id: string; turn: number }[],
+): Promise<void> {
   const rows = await query<{ id: string; losses: number; spent: boolean; canceling: boolean }>(
     `update ${TABLES}.executions set losses = losses + 1
-    where worker = $1 and status = 'running' and ($2::uuid[] is null or id = any($2))
+    where worker = $1 and status = 'running'
+      and ($2::uuid[] is null or (id, turn) in (select * from unnest($2::uuid[], $3::int[])))
     returning id, losses, losses >= max_losses as spent, canceling`,
-    [worker, ids ?? null],
+    [worker, turns?.map(({ id }) => id) ?? null, turns?.map(({ turn }) => turn) ?? null],
   );
   for (const { id, losses, spent, canceling } of rows) {
     if (canceling) await store(query, id, { status: "canceled" });
@@ -159,13 +164,19 @@ export async function redeliver(
 
 /** Removes executions that have ended long ago. */
 export async function removeOld(database: ConductorDatabase): Promise<void> {
-  await database.query(
-    `delete from ${TABLES}.executions where id in (
-      select id from ${TABLES}.executions
-      where ended_at < now() - case when task = $3 and starts_with(queue, $4) then $5::int else $1::int end
-        * interval '1 day'
-      limit $2
-    )`,
-    [KEPT_DAYS, REMOVED, ORDER, queueOfRegion(""), KEPT_ORDERS_DAYS],
-  );
+  for (;;) {
+    const removed = await database.query(
+      `delete from ${TABLES}.executions where id in (
+        select id from ${TABLES}.executions
+        where ended_at < now() - case when task = $3 and starts_with(queue, $4) then $5::int else $1::int end
+          * interval '1 day'
+          -- By the index.
+          and ended_at < now() - least($1::int, $5::int) * interval '1 day'
+        limit $2
+        for update skip locked
+      ) returning 1`,
+      [KEPT_DAYS, REMOVED, ORDER, queueOfRegion(""), KEPT_ORDERS_DAYS],
+    );
+    if (removed.length < REMOVED) return;
+  }
 }

@@ -66,7 +66,9 @@ create unique index executions_tick on ${TABLES}.executions (queue, task, event,
 create index executions_open on ${TABLES}.executions (queue, task, run_at)
   where status in ('queued', 'running');
 create index executions_worker on ${TABLES}.executions (worker) where status = 'running';
-create index executions_parked on ${TABLES}.executions (queue, task) where parked;
+create index executions_running on ${TABLES}.executions (queue, task) where status = 'running';
+create index executions_parked on ${TABLES}.executions (queue, task, priority desc, run_at, created_at)
+  where parked;
 create index executions_ended on ${TABLES}.executions (ended_at) where ended_at is not null;
 create table ${TABLES}.steps (
   execution uuid not null references ${TABLES}.executions (id) on delete cascade,

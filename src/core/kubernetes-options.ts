@@ -29,7 +29,10 @@ const knownOfRegion = ["context", "namespace", "nodeSelector", "image"];
 export function parseKubernetesOptions(value: unknown, path: string): KubernetesOptions {
   const given = asObject(value, path) as KubernetesConfig;
   assertKnownKeys(given, known, path);
-  for (const name of texts) checkText(given[name], `${path}.${name}`);
+  for (const name of texts) {
+    // Of a secret, what was got is not said.
+    checkText(given[name], `${path}.${name}`, name === "token" ? "…" : given[name]);
+  }
   const { template, image, namespace, labels, regions, server } = given;
   if (namespace !== undefined) checkNamespace(namespace, `${path}.namespace`);
   if (template === undefined && image === undefined) {
@@ -89,7 +92,9 @@ function checkServer(
     return;
   }
   if (!URL.canParse(server) || !/^https?:$/.test(new URL(server).protocol)) {
-    throw invalid(`${path}.server`, "must be a URL such as https://10.0.0.1:6443", server);
+    // Not what it is: a password may stand in it.
+    const message = `${path}.server must be a URL such as https://10.0.0.1:6443`;
+    throw new OrchestratorError("CONFIG_INVALID", message);
   }
   for (const [name, value] of Object.entries({ kubeconfig, context })) {
     if (value !== undefined)
@@ -97,9 +102,9 @@ function checkServer(
   }
 }
 
-function checkText(value: unknown, path: string): void {
+function checkText(value: unknown, path: string, shown = value): void {
   if (value === undefined || (typeof value === "string" && value.trim() !== "")) return;
-  throw invalid(path, "must be a text that is not empty", value);
+  throw invalid(path, "must be a text that is not empty", shown);
 }
 
 function checkNamespace(value: string, path: string): void {

@@ -6,7 +6,7 @@ import { toRefusal } from "./kubernetes-create.ts";
 import { isPassing } from "./kubernetes-errors.ts";
 import { labelValue } from "./kubernetes-job.ts";
 import { createWatches, type KubernetesTarget, type Watches } from "./kubernetes-target.ts";
-import { loadTemplate } from "./kubernetes-template.ts";
+import { faultOf, loadTemplate } from "./kubernetes-template.ts";
 
 /** The clusters and namespaces that options name. */
 export interface Cluster {
@@ -146,8 +146,7 @@ function configOf(
   } catch (cause) {
     throw new OrchestratorError(
       "CONFIG_INVALID",
-      `${path}.kubeconfig cannot be used${kubeconfig === undefined ? "" : ` (${kubeconfig})`}: ${reasonOf(cause)}`,
-      { cause },
+      `${path}.kubeconfig cannot be used${kubeconfig === undefined ? "" : ` (${kubeconfig})`}: ${faultOf(cause)}`,
     );
   }
   return config;

@@ -45,11 +45,17 @@ export async function loadTemplate(
   } catch (error) {
     throw new OrchestratorError(
       "CONFIG_INVALID",
-      `${at} must be the path of a YAML or JSON file with one object (${template}: ${reasonOf(error)})`,
-      { cause: error },
+      `${at} must be the path of a YAML or JSON file with one object (${template}: ${faultOf(error)})`,
     );
   }
   return templateOf(parsed, container, `${at} (${template})`);
+}
+
+/** What is wrong with a text, without what stands in it, as a parser would show: there may be a token. */
+export function faultOf(error: unknown): string {
+  const { reason, mark } = error as { reason?: unknown; mark?: { line?: number } };
+  if (typeof reason !== "string") return reasonOf(error);
+  return mark?.line === undefined ? reason : `${reason}, in line ${mark.line + 1}`;
 }
 
 /** A Job, a PodTemplate or a Pod as what Jobs are made from. */

@@ -20,6 +20,9 @@ export interface PostgresOrder extends PendingOrder {
   read: string;
   /** Whether it is queued, as far as is known. */
   added: boolean;
+  /** Whether it is just being queued, and why it is to be taken back once it is. */
+  adding: boolean;
+  left?: LeftReason;
   /** Whether no worker has it, as far as is known. */
   idle: boolean;
   /** Epoch milliseconds of the last look at it. */
@@ -84,6 +87,17 @@ export function createPostgresOrders({ database, ready, closing }: Parts): Postg
   }
 
   async function addOnce(order: PostgresOrder): Promise<void> {
+    order.adding = true;
+    try {
+      await enqueueOrder(order);
+      order.added = true;
+    } finally {
+      order.adding = false;
+      if (order.left) await takeBack(order, order.left);
+    }
+  }
+
+  async function enqueueOrder(order: PostgresOrder): Promise<void> {
     await ready();
     await enqueue(database, {
       id: order.id,
@@ -96,7 +110,6 @@ export function createPostgresOrders({ database, ready, closing }: Parts): Postg
       // Who waits for it hands it in again, as the next attempt.
       maxLosses: 1,
     });
-    order.added = true;
   }
 
   /** Who asks while a look is under way gets another one after it. */
@@ -148,8 +161,12 @@ export function createPostgresOrders({ database, ready, closing }: Parts): Postg
   }
 
   async function takeBack(order: PostgresOrder, reason: LeftReason): Promise<void> {
+    if (order.adding) {
+      order.left = reason;
+      return;
+    }
+    // Also where it is not known to be there: the answer that said so may be lost.
     try {
-      if (!order.added) return;
       // One that nobody has begun may be handed in again.
       if (reason === "unmanned") {
         const removed = await database.query(

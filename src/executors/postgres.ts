@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { openConductorDatabase } from "../conductor/database.ts";
+import { isAway, openConductorDatabase } from "../conductor/database.ts";
 import { createListener } from "../conductor/listener.ts";
 import { queueOfRegion } from "../conductor/orders.ts";
 import { importGraphile } from "../conductor/packages.ts";
@@ -151,7 +151,10 @@ export async function createPostgresExecutor(
     name: "postgres",
     async start() {
       const over = new AbortController();
-      await Promise.race([ready(), idleSleep(START_MS, over.signal)]).finally(() => over.abort());
+      const there = ready().catch((error: unknown) => {
+        if (!isAway(error)) throw error;
+      });
+      await Promise.race([there, idleSleep(START_MS, over.signal)]).finally(() => over.abort());
     },
     async execute(request) {
       const { region } = request.server;
@@ -165,14 +168,16 @@ export async function createPostgresExecutor(
             text,
             read: "0",
             added: false,
+            adding: false,
             idle: true,
             lookedAt: 0,
             again: false,
           }),
         {
-          added(order) {
+          async added(order) {
             startTicking();
-            return orders.add(order);
+            await orders.add(order);
+            if (orders.behind > 0) startTicking();
           },
           async left(order, reason) {
             await orders.takeBack(order, reason);

@@ -27,6 +27,8 @@ export interface RedisNames {
   verdicts: string;
   /** Name of the queue of a region, `""` for none. */
   queue(region: string): string;
+  /** An order in its region's queue, where BullMQ has it. */
+  order(region: string, id: string): string;
   /** Workers that live, by the time until which they are taken to. */
   workers(region: string): string;
   verdict(order: string): string;
@@ -59,6 +61,7 @@ export function namesBelow(prefix: string): RedisNames {
     news: `${prefix}:news`,
     verdicts: `${prefix}:verdicts`,
     queue,
+    order: (region, id) => `${prefix}:${queue(region)}:${id}`,
     workers: (region) => `${prefix}:workers:${queue(region)}`,
     verdict: (order) => `${prefix}:verdict:${order}`,
   };

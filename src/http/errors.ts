@@ -1,4 +1,5 @@
 import { isOrchestratorError } from "../core/errors.ts";
+import { isOutage } from "../core/outage.ts";
 import type { ValidationIssue } from "../types/manifest.ts";
 import type { RunErrorBody, RunErrorCode } from "./schemas.ts";
 
@@ -54,6 +55,7 @@ const codes: Record<number, RunErrorCode> = {
   409: "CONFLICT",
   413: "PAYLOAD_TOO_LARGE",
   415: "UNSUPPORTED_MEDIA_TYPE",
+  503: "SERVICE_UNAVAILABLE",
 };
 
 /** The answer to whatever was thrown, in the form of the run routes: `{defined, code, status, message, data}`. */
@@ -76,7 +78,13 @@ export function runErrorResponse(error: unknown): Response {
 /** What a caller is told; undefined for what nobody foresaw. */
 function problemOf(error: unknown): HttpProblem | undefined {
   const cause = causeOf(error);
-  return cause instanceof HttpProblem ? cause : undefined;
+  if (cause instanceof HttpProblem) return cause;
+  return isOutage(cause) ? worldAway() : undefined;
+}
+
+/** The 503 of a World that was waited for in vain. */
+export function worldAway(): HttpProblem {
+  return new HttpProblem(503, "The World is out of reach: try again", {}, { "retry-after": "5" });
 }
 
 /** What was thrown, which h3 wraps. */

@@ -32,6 +32,7 @@ export type RunErrorCode =
   | "METHOD_NOT_ALLOWED"
   | "NOT_FOUND"
   | "PAYLOAD_TOO_LARGE"
+  | "SERVICE_UNAVAILABLE"
   | "UNSUPPORTED_MEDIA_TYPE";
 
 /** Body of every error of the run routes. */
@@ -255,6 +256,7 @@ export const runErrorSchema: z.ZodType<RunErrorBody> = z.object({
     "METHOD_NOT_ALLOWED",
     "NOT_FOUND",
     "PAYLOAD_TOO_LARGE",
+    "SERVICE_UNAVAILABLE",
     "UNSUPPORTED_MEDIA_TYPE",
   ]),
   status: z.int().meta({ description: "The HTTP status." }),

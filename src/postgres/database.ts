@@ -35,6 +35,8 @@ export interface Database extends Listener {
   notify(channel: string, payload: string): Promise<void>;
   /** False from when the connection that listens is lost until it is back. */
   reachable(): boolean;
+  /** How often that connection has been lost, which is what a crash of Postgres looks like too. */
+  losses(): number;
   close(): Promise<void>;
 }
 
@@ -78,10 +80,12 @@ export function openDatabase(options: DatabaseOptions): Database {
   const pool = createPool(pg, config, patience);
   const Client = watchfulClient(pg);
   let reachable = true;
+  let losses = 0;
   const { listen, close } = createListener({
     makeClient: () => new Client(config),
     onLost({ message }) {
       reachable = false;
+      losses++;
       note(`[orchestrator] Postgres at ${place} is away (${message})`);
     },
     onBack() {
@@ -109,6 +113,7 @@ export function openDatabase(options: DatabaseOptions): Database {
       await query("SELECT pg_notify($1, $2)", [channel, payload], { repeatable: true });
     },
     reachable: () => reachable,
+    losses: () => losses,
     close() {
       closed ??= (async () => {
         closing.abort();

@@ -8,6 +8,8 @@ export interface Delivery {
   claim: Claim;
   /** The payload of a wake-up that has come meanwhile. */
   again?: string;
+  /** How often Postgres had been lost when it began. */
+  readonly losses: number;
   /** True once it has been dealt with, and the table is being told. */
   settling: boolean;
   /** Aborts when another process has it, or it is none any more. */

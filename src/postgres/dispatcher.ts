@@ -1,48 +1,15 @@
 import { idleSleep } from "../core/sleep.ts";
-import type { QueueHandlers } from "../core/queue-handlers.ts";
 import { createAlarm } from "./alarm.ts";
-import type { Database } from "./database.ts";
 import { attemptDelivery, type Delivery, type Outcome } from "./deliveries.ts";
-import { type Claim, keyOf, type Messages, type NewMessage } from "./messages.ts";
+import {
+  type Dispatcher,
+  type DispatcherOptions,
+  type Place,
+  placeOf,
+} from "./dispatcher-parts.ts";
+import { type Claim, keyOf } from "./messages.ts";
 import { LEASE_MS, MESSAGES_CHANNEL } from "./message-statements.ts";
 import { createSettlements, report, type Settlement } from "./settlements.ts";
-
-/** Delivers the messages of the table in this process. */
-export interface Dispatcher {
-  /** Whether a message that is stored now could be delivered here at once; it then has a place, until `settled`. */
-  reserve(message: Pick<NewMessage, "kind" | "queueName">): boolean;
-  /** Gives back the place of a message that could not be held. */
-  release(kind: NewMessage["kind"]): void;
-  /** Delivers what is held and has a place. */
-  deliver(claim: Claim): void;
-  /** What is held under a key and is not yet dealt with. */
-  underWay(key: string): Delivery | undefined;
-  /** Looks for messages that are due, as soon as there is a place. */
-  look(): void;
-  /** Looks at a time for messages that are due. */
-  schedule(delayMs: number): void;
-  start(): void;
-  /** Takes nothing any more; what is under way goes on. */
-  drain(): void;
-  /** Hands back what is still under way. */
-  stop(): Promise<void>;
-  /** Deliveries under way, and milliseconds until the next is due. */
-  counts(): { delivering: number; nextDue: number | undefined };
-}
-
-/** What a dispatcher needs. */
-export interface DispatcherOptions {
-  database: Pick<Database, "listen">;
-  messages: Messages;
-  handlers: QueueHandlers;
-  /** Deliveries of a kind at once. */
-  limits: Record<Place, number>;
-  retryDelay: (attempt: number) => number;
-  /** Makes a wake-up of a delayed one. */
-  wake: (claim: Claim) => Promise<void>;
-}
-
-type Place = "flows" | "steps";
 
 /** How often holders give a sign of life, and look whether others do. */
 const RENEW_MS = LEASE_MS / 5;
@@ -69,7 +36,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const closing = new AbortController();
   let stopping: Promise<void> | undefined;
   let state: "new" | "running" | "draining" | "stopped" = "new";
-  let looking = false;
+  let looking: Promise<void> | undefined;
+  let beating = false;
   let unlisten = (): void => undefined;
   /** The last of what the table is being told. */
   let settled: Promise<void> = Promise.resolve();
@@ -102,7 +70,13 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       before.claim.token = claim.token;
       return leave(placeOf(claim.kind));
     }
-    const delivery: Delivery = { claim, settling: false, lost: new AbortController() };
+    if (state !== "running") {
+      // It came when nothing was to be taken any more.
+      leave(placeOf(claim.kind));
+      return handBack([claim]);
+    }
+    const losses = database.losses();
+    const delivery: Delivery = { claim, losses, settling: false, lost: new AbortController() };
     held.set(key, delivery);
     void run(delivery);
   }
@@ -134,16 +108,29 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     for (const { delivery, outcome } of items) {
       forget(delivery);
       if (!outcome.done) schedule(outcome.delayMs);
+      // A crash may have undone the last events that came of it, while its message has been removed after it.
+      else if (delivery.losses < database.losses()) {
+        options.wakeRun(delivery.claim).catch(noteFailure);
+      }
     }
     if (again.length > 0 && state !== "running") {
-      void messages.handBack(again).catch(report);
-      return;
+      return handBack(again);
     }
     for (const claim of again) {
       // It has its lease, and so is begun whether there is a place or not.
       taken[placeOf(claim.kind)]++;
       deliver(claim);
     }
+  }
+
+  function handBack(claims: readonly Claim[]): void {
+    const before = settled;
+    settled = messages.handBack(claims).then(() => before, noteFailure);
+  }
+
+  /** Nobody need know what an end cuts short. */
+  function noteFailure(error: unknown): void {
+    if (state !== "stopped") report(error);
   }
 
   function forget(delivery: Delivery): void {
@@ -153,8 +140,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   function look(): void {
     if (looking || state !== "running") return;
-    looking = true;
-    setImmediate(() => void lookNow());
+    looking = new Promise<void>((resolve) => setImmediate(resolve)).then(lookNow);
   }
 
   async function lookNow(): Promise<void> {
@@ -178,10 +164,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       if (flows > 0 && count.flows === flows) waiting.flows = true;
       if (steps > 0 && count.steps === steps) waiting.steps = true;
     } catch (error) {
-      report(error);
+      noteFailure(error);
       schedule(1000);
     } finally {
-      looking = false;
+      looking = undefined;
       if (state === "running") {
         schedule(POLL_MS * (0.75 + Math.random() / 2));
         const more = (["flows", "steps"] as const).some(
@@ -215,10 +201,16 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       forget(delivery);
       delivery.lost.abort();
       leave(placeOf(claim.kind));
+      // It was noted here alone, and whoever has the run now may have read all it wanted.
+      const { again: payload } = delivery;
+      if (payload !== undefined) options.wake({ ...claim, payload }).catch(noteFailure);
     });
   }
 
   async function beat(): Promise<void> {
+    // While Postgres is away, one waits for it.
+    if (beating) return;
+    beating = true;
     try {
       await renew();
       if (state !== "running") return;
@@ -227,7 +219,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       const next = await messages.nextDue();
       if (next !== undefined) schedule(next);
     } catch (error) {
-      report(error);
+      noteFailure(error);
+    } finally {
+      beating = false;
     }
   }
 
@@ -237,7 +231,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     clearInterval(heart);
     unlisten();
     const late = idleSleep(STOP_MS, closing.signal);
-    await Promise.race([settled.catch(() => undefined), late]);
+    // What a look under way brings is handed back.
+    const over = Promise.resolve(looking).then(() => settled);
+    await Promise.race([over.catch(() => undefined), late]);
     state = "stopped";
     const left = [...held.values()].filter(({ lost }) => !lost.signal.aborted);
     const back = messages.handBack(left.map(({ claim }) => claim)).catch(() => undefined);
@@ -274,7 +270,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       news();
     },
     drain() {
-      if (state === "running") state = "draining";
+      if (state === "new" || state === "running") state = "draining";
       alarm.clear();
     },
     stop: () => (stopping ??= stop()),
@@ -283,8 +279,4 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       nextDue: alarm.left(),
     }),
   };
-}
-
-function placeOf(kind: NewMessage["kind"]): Place {
-  return kind === "flow" ? "flows" : "steps";
 }

@@ -25,6 +25,9 @@ const columns = `m.run_id AS "runId", m.name, m.kind, m.message_id AS "messageId
 
 const table = "orchestrator.messages AS m";
 
+/** Every row, for which both indexes by `due` are used. */
+const ofAnyKind = "(kind = 'flow' OR kind <> 'flow')";
+
 /** Joins the rows of claims, which come as three arrays. */
 const given = "unnest($1::text[], $2::text[], $3::uuid[])";
 
@@ -123,7 +126,7 @@ UPDATE ${table} SET spared = $4, cut = false WHERE m.run_id = $1 AND m.name = $2
 
 export const REAP: string = `
 UPDATE ${table} SET due = now()
-WHERE holder IS NOT NULL AND due > now() AND due < now() + ${lease} - interval '${SILENT_MS} milliseconds'
+WHERE ${ofAnyKind} AND holder IS NOT NULL AND due > now() AND due < now() + ${lease} - interval '${SILENT_MS} milliseconds'
   AND now() > pg_postmaster_start_time() + ${grace}
   AND NOT EXISTS (
     SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2
@@ -133,8 +136,11 @@ WHERE holder IS NOT NULL AND due > now() AND due < now() + ${lease} - interval '
 RETURNING 1`;
 
 export const NEXT_DUE: string = `
-SELECT extract(epoch FROM min(due) - now())::float8 * 1000 AS ms
-FROM orchestrator.messages WHERE due > now() AND holder IS NULL`;
+SELECT extract(epoch FROM least((${next("kind = 'flow'")}), (${next("kind <> 'flow'")})) - now())::float8 * 1000 AS ms`;
+
+function next(which: string): string {
+  return `SELECT min(due) FROM orchestrator.messages WHERE ${which} AND due > now() AND holder IS NULL`;
+}
 
 export const WAKE_IDLE: string = `
 INSERT INTO ${table} (run_id, name, kind, message_id, queue_name, payload, carries, due)

@@ -2,7 +2,7 @@ import { dirname, join } from "node:path";
 import type { PoolClient } from "pg";
 import type { Database } from "./database.ts";
 import { engineWorld, requireFromEngineWorld } from "./package.ts";
-import { isBroken, patiently, wasRolledBack } from "./pool.ts";
+import { patiently, wasRolledBack } from "./pool.ts";
 import { schema } from "./schema.ts";
 
 /** A change of the tables that processes share. */
@@ -29,8 +29,13 @@ export async function migrate(
   database: Database,
   { engine = false }: { engine?: boolean } = {},
 ): Promise<void> {
+  let lost = false;
   const attempt = async (): Promise<void> => {
+    lost = false;
     const client = await database.pool.connect();
+    // The engine's migrator rolls back on the broken connection, and throws what comes of that.
+    const onError = (): void => void (lost = true);
+    client.on("error", onError);
     try {
       // Of the session, since the engine's migrations bring their own transactions; its end unlocks.
       await client.query("SELECT pg_advisory_lock($1, $2)", LOCK);
@@ -41,10 +46,12 @@ export async function migrate(
     } catch (error) {
       client.release(true);
       throw error;
+    } finally {
+      client.off("error", onError);
     }
   };
   // Each part is made in a transaction and noted in it, so that it may all be begun again.
-  const again = (error: unknown): boolean => isBroken(error) || wasRolledBack(error);
+  const again = (error: unknown): boolean => lost || wasRolledBack(error);
   await patiently(attempt, again, { limit: PATIENCE_MS, signal: new AbortController().signal });
 }
 

@@ -1,5 +1,6 @@
 import type { ClientBase, Pool, PoolClient, PoolConfig } from "pg";
 import { backoff } from "../core/backoff.ts";
+import { isOutage, noteOutage } from "../core/outage.ts";
 import { sleep } from "../core/sleep.ts";
 import type { Pg } from "./package.ts";
 
@@ -34,7 +35,7 @@ export function createPool(pg: Pg, config: PoolConfig, patience: Patience): Pool
     onConnect: (client: ClientBase) => client.query("SET TIME ZONE 'UTC'"),
   } as PoolConfig);
   // A connection that breaks while nobody uses it is replaced when somebody needs one.
-  pool.on("error", () => undefined);
+  pool.on("error", (error) => void broken.add(error));
   // One that breaks while it is used is told of by the statement; without a listener it would end the process.
   pool.on("connect", (client) => client.on("error", (error) => broken.add(error)));
   const connect = pool.connect.bind(pool) as () => Promise<PoolClient>;
@@ -69,9 +70,13 @@ export async function patiently<T>(
       return await attempt();
     } catch (error) {
       until ??= Date.now() + limit;
-      if (signal.aborted || !again(error) || Date.now() >= until) throw error;
-      // Whoever waits for the statement may be all that keeps the process alive.
-      await sleep(20 + backoff(failures, { base: 50, max: 1000 }), signal);
+      if (signal.aborted || !again(error) || isOutage(error)) throw error;
+      if (Date.now() < until) {
+        // Whoever waits for the statement may be all that keeps the process alive.
+        await sleep(20 + backoff(failures, { base: 50, max: 1000 }), signal);
+        if (!signal.aborted) continue;
+      } else noteOutage(error);
+      throw error;
     }
   }
 }

@@ -26,27 +26,31 @@ export function createPresence({ pool }: Pick<Database, "pool">): Presence {
   const closing = new AbortController();
   let connection: PoolClient | undefined;
 
+  function letGo(): void {
+    connection?.release(true);
+    connection = undefined;
+  }
+
   async function stay(): Promise<void> {
     while (!closing.signal.aborted) {
       try {
-        const client = await pool.connect();
+        const client = (connection = await pool.connect());
         const gone = new Promise<void>((resolve) => {
           client.once("error", () => resolve());
           client.once("end", resolve);
         });
-        connection = client;
+        if (closing.signal.aborted) break;
         await client.query("SELECT pg_advisory_lock($1, $2)", [PRESENCE, id]);
         // It waits for nothing, and so is no reason to stay alive.
         (client as unknown as { unref(): void }).unref();
-        if (closing.signal.aborted) client.release(true);
         await gone;
-        if (!closing.signal.aborted) client.release(true);
       } catch {
         // While Postgres is away, nobody asks who is present.
       }
-      connection = undefined;
+      letGo();
       await idleSleep(RETRY_MS, closing.signal);
     }
+    letGo();
   }
 
   return {
@@ -54,7 +58,7 @@ export function createPresence({ pool }: Pick<Database, "pool">): Presence {
     start: () => void stay(),
     stop() {
       closing.abort();
-      connection?.release(true);
+      letGo();
     },
   };
 }

@@ -10,7 +10,8 @@ import {
 } from "../core/queue-requests.ts";
 import { createBatches } from "./batches.ts";
 import type { Database } from "./database.ts";
-import { createDispatcher, type Dispatcher } from "./dispatcher.ts";
+import { createDispatcher } from "./dispatcher.ts";
+import type { Dispatcher } from "./dispatcher-parts.ts";
 import { type Claim, keyOf, type Messages, type NewMessage } from "./messages.ts";
 import { WAKE_UP } from "./message-statements.ts";
 import { createRecent } from "./recent.ts";
@@ -46,7 +47,7 @@ export interface PostgresQueue {
 
 /** What a queue needs. */
 export interface QueueSettings {
-  database: Pick<Database, "listen">;
+  database: Pick<Database, "listen" | "losses">;
   messages: Messages;
   limits: { flows: number; steps: number };
   retryDelay?: (attempt: number) => number;
@@ -66,8 +67,12 @@ export function createQueue(settings: QueueSettings): PostgresQueue {
     limits,
     retryDelay,
     wake: async ({ queueName, payload }) => void (await wake(queueName, decodeMessage(payload))),
+    wakeRun,
   });
   const put = createBatches<NewMessage>(putAll);
+
+  /** What is remembered of a step's end: a crash of Postgres may undo it. */
+  const endOf = (stepId: string): string => `${stepId} ${database.losses()}`;
 
   async function putAll(items: NewMessage[]): Promise<void> {
     const batch = [...merged(items).values()];
@@ -118,6 +123,15 @@ export function createQueue(settings: QueueSettings): PostgresQueue {
     return message.messageId;
   }
 
+  async function wakeRun({ runId, queueName, payload }: Claim): Promise<void> {
+    if (runId === "-") return;
+    const { prefix, kind } = parseQueueName(queueName);
+    if (kind === "workflow") return void (await wake(queueName, { runId }));
+    const { workflowName } = decodeMessage(payload) as { workflowName?: unknown };
+    if (typeof workflowName !== "string") return;
+    await wake(prefix.replace(/step_$/, "workflow_") + workflowName, { runId });
+  }
+
   /** A message whose key is queued or executing, or whose step has ended, is dropped. */
   async function putKeyed(
     queueName: string,
@@ -126,7 +140,7 @@ export function createQueue(settings: QueueSettings): PostgresQueue {
     delayMs: number,
   ): Promise<string | null> {
     const { stepId } = payload as { stepId?: unknown };
-    if (typeof stepId === "string" && endedSteps.has(stepId)) return null;
+    if (typeof stepId === "string" && endedSteps.has(endOf(stepId))) return null;
     const name = `step-${isShort(idempotencyKey) ? idempotencyKey : hash(idempotencyKey)}`;
     const message = { ...newMessage(queueName, payload, name, delayMs), kind: "step" as const };
     if (dispatcher.underWay(keyOf(message))) return null;
@@ -158,7 +172,7 @@ export function createQueue(settings: QueueSettings): PostgresQueue {
       dispatcher.look();
     },
     created: createdRuns.add,
-    ended: endedSteps.add,
+    ended: (stepId) => endedSteps.add(endOf(stepId)),
     look: dispatcher.look,
     start: dispatcher.start,
     drain: dispatcher.drain,

@@ -10,8 +10,9 @@ export interface Retention {
   sweep(): Promise<number>;
 }
 
-/** How often old runs are looked for, and how many go in one transaction. */
+/** How often old runs are looked for, how many are found by one look at all runs, and go in one transaction. */
 const EVERY_MS = 10 * 60_000;
+const LOOK = 10_000;
 const BATCH = 100;
 
 /** The advisory lock of the one process that removes. */
@@ -48,35 +49,42 @@ ORDER BY completed_at, id LIMIT $3`;
  * @param note told what went wrong; the next sweep tries again
  */
 export function createRetention(
-  database: Pick<Database, "transaction">,
+  database: Pick<Database, "query" | "transaction">,
   kept: RetentionConfig,
   note: (message: string) => void,
 ): Retention {
   const { age = Infinity, count = Infinity } = kept;
   const stopped = new AbortController();
 
-  async function removeBatch(): Promise<number> {
+  /** Answers how many there still were; nothing where another process is at it. */
+  function removeBatch(ids: readonly string[]): Promise<number | undefined> {
     return database.transaction(async (query) => {
       const [lock] = await query<{ ours: boolean }>(`SELECT ${LOCK} AS ours`);
-      if (!lock?.ours) return 0;
-      const old = await query<{ id: string }>(OLD, [finite(age), finite(count), BATCH]);
-      const ids = old.map(({ id }) => id);
+      if (!lock?.ours) return undefined;
       for (const table of tables) {
         await query(`DELETE FROM ${table} WHERE run_id = ANY($1)`, [ids]);
       }
-      await query("DELETE FROM workflow.workflow_runs WHERE id = ANY($1)", [ids]);
-      return ids.length;
+      const sql = "DELETE FROM workflow.workflow_runs WHERE id = ANY($1) RETURNING id";
+      return (await query(sql, [ids])).length;
     });
   }
 
   async function sweep(): Promise<number> {
     let removed = 0;
-    while (!stopped.signal.aborted) {
-      const batch = await removeBatch();
-      removed += batch;
-      if (batch < BATCH) break;
+    for (;;) {
+      const old = await database.query<{ id: string }>(OLD, [finite(age), finite(count), LOOK], {
+        repeatable: true,
+      });
+      const ids = old.map(({ id }) => id);
+      for (let at = 0; at < ids.length; at += BATCH) {
+        const gone = stopped.signal.aborted
+          ? undefined
+          : await removeBatch(ids.slice(at, at + BATCH));
+        if (gone === undefined) return removed;
+        removed += gone;
+      }
+      if (ids.length < LOOK) return removed;
     }
-    return removed;
   }
 
   async function run(): Promise<void> {

@@ -63,4 +63,15 @@ export const schema: readonly Migration[] = [
     );
     CREATE INDEX ON orchestrator.labels (run_id);`,
   },
+  {
+    // So that who looks for steps need not pass all the wake-ups that wait, nor the other way round.
+    name: "messages by kind",
+    sql: `CREATE INDEX ON orchestrator.messages (due) WHERE kind = 'flow';
+    CREATE INDEX ON orchestrator.messages (due) WHERE kind <> 'flow';
+    DROP INDEX orchestrator.messages_due_idx;`,
+  },
+  {
+    name: "claims by run",
+    sql: "CREATE INDEX ON orchestrator.claims (run_id)",
+  },
 ];

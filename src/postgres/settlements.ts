@@ -39,7 +39,7 @@ export function createSettlements({
         if (postponed.length > 0) await messages.postpone(postponed);
         return onSettled(items, again);
       } catch (error) {
-        report(error);
+        if (!signal.aborted) report(error);
         await idleSleep(1000, signal);
       }
     }

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { Duplex, type Writable } from "node:stream";
 import type { Pool, PoolClient } from "pg";
+import { hasCause } from "../core/outage.ts";
 import { codeOf, isAway } from "./pool.ts";
 
 /** A pool for the engine's storage, whose statements can be made one transaction from outside. */
@@ -29,13 +30,14 @@ export class NotCommitted extends Error {
 
 /** Whether something failed since Postgres is away or another transaction was in the way; the engine's storage wraps such errors. */
 export function isOfDatabase(error: unknown): boolean {
-  let reason = error;
-  for (let depth = 0; depth < 4 && reason instanceof Error; depth++) {
-    if (reason instanceof CommitUnknown || reason instanceof NotCommitted) return true;
-    if (isAway(reason) || inTheWay.has(codeOf(reason))) return true;
-    reason = reason.cause;
-  }
-  return false;
+  return hasCause(
+    error,
+    (one) =>
+      one instanceof CommitUnknown ||
+      one instanceof NotCommitted ||
+      isAway(one) ||
+      inTheWay.has(codeOf(one)),
+  );
 }
 
 /** A process that stands still must not hold what others wait for. */

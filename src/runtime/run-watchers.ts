@@ -83,12 +83,17 @@ export function watchEnd(
   hasEnded: () => Promise<boolean>,
   callback: () => void,
 ): () => void {
+  let asking = false;
   const timer = setInterval(() => {
-    // A World that is out of reach is asked again.
-    hasEnded().then(
-      (ended) => ended && end(),
-      () => undefined,
-    );
+    // A World that is out of reach is asked again, when it has said so.
+    if (asking) return;
+    asking = true;
+    hasEnded()
+      .then(
+        (ended) => ended && end(),
+        () => undefined,
+      )
+      .finally(() => (asking = false));
   }, REREAD_MS);
   timer.unref();
   const unsubscribe = ends.subscribe(runId, () => end());

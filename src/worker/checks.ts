@@ -61,6 +61,18 @@ export function nameOf(value: unknown, what: string): string {
   );
 }
 
+/** What graphile-worker takes of a queue's name and a task's, with a slash between. */
+const IDENTIFIER = 127;
+
+/** The name of a task and its queue's, which are not too long together. */
+export function assertIdentifier(queue: string, name: string, what: string): void {
+  const length = queue.length + name.length;
+  if (length <= IDENTIFIER) return;
+  throw invalid(
+    `${what} its queue and its name must have up to ${IDENTIFIER} characters together (got ${length})`,
+  );
+}
+
 /** A whole number that is above zero. */
 export function countOf(value: unknown, what: string, max: number): number {
   if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= max) {

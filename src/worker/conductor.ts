@@ -3,7 +3,7 @@ import { assertPostgresUrl } from "../core/executor-options.ts";
 import { OrchestratorError, reasonOf } from "../core/errors.ts";
 import { jsonText } from "../core/json-value.ts";
 import type { Conductor as ConductorInstance, ConductorOptions, Task } from "../types/conductor.ts";
-import { countOf, invalid, nameOf, tasksOf, workerConfig } from "./checks.ts";
+import { assertIdentifier, countOf, invalid, nameOf, tasksOf, workerConfig } from "./checks.ts";
 import { openConductorDatabase } from "../conductor/database.ts";
 import { cancelExecution, enqueue, readExecution } from "../conductor/executions.ts";
 import { createListener } from "../conductor/listener.ts";
@@ -80,6 +80,7 @@ function create<Context = unknown>(options: ConductorOptions<Context>): Conducto
     async invoke(task, payload, given = {}) {
       const name = nameOf(task?.name, "invoke: the task's name");
       const queue = nameOf(task.queue ?? DEFAULT_QUEUE, "invoke: the task's queue");
+      assertIdentifier(queue, name, `invoke: "${name}":`);
       if ("triggers" in task && !task.triggers.some((trigger) => "invocable" in trigger)) {
         throw invalid(`The task "${name}" has no trigger { invocable: true }`);
       }

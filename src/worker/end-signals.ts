@@ -4,13 +4,13 @@ import { constants } from "node:os";
 const SAME_MS = 25;
 
 /** Calls back when the process is told to end; told once more, it ends at once. Hears nothing after the answer was called. */
-export function onEndSignals(callback: () => void): () => void {
+export function onEndSignals(callback: (signal: "SIGINT" | "SIGTERM") => void): () => void {
   let toldAt: number | undefined;
   const receive = (signal: "SIGINT" | "SIGTERM"): void => {
     const now = performance.now();
     if (toldAt === undefined) {
       toldAt = now;
-      callback();
+      callback(signal);
     } else if (now - toldAt > SAME_MS) {
       process.exit(128 + constants.signals[signal]);
     }

@@ -46,7 +46,7 @@ const REMOVE_EVERY = 240;
 
 /** Registers a process, and says that it lives until it is stopped. */
 export async function startHeartbeat(options: HeartbeatOptions): Promise<Heartbeat> {
-  const { database, registration, pools, logger } = options;
+  const { database, registration, pools, active, logger } = options;
   const fetchedMs = FETCHED_MS + options.keptMs;
   const stopping = new AbortController();
   await beat(database, registration, pools);
@@ -54,12 +54,13 @@ export async function startHeartbeat(options: HeartbeatOptions): Promise<Heartbe
   // After an outage of Postgres nobody has said a thing, and everybody gets the time to do so.
   let steadySince = performance.now();
   let last = steadySince;
+  let strange: ReadonlySet<string> = new Set();
   const round = async (count: number): Promise<void> => {
     await beat(database, registration, pools);
     const now = performance.now();
     if (now - last > SILENT_MS / 2) steadySince = now;
     last = now;
-    await reconcile(options);
+    strange = await reconcile({ database, worker: registration.id, active }, strange);
     await unparkAll(database, options.tasks);
     if (now - steadySince >= SILENT_MS) {
       const dead = await takeOver(database, registration.id, SILENT_MS);
@@ -88,19 +89,25 @@ export async function startHeartbeat(options: HeartbeatOptions): Promise<Heartbe
   };
 }
 
-/** Compares what runs here with what the others see run here. */
-async function reconcile({ database, registration, active }: HeartbeatOptions): Promise<void> {
+/**
+ * Compares what runs here with what the others see run here, and answers with what is not known here. It goes back
+ * the second time: the answer to a claim may be on its way.
+ */
+export async function reconcile(
+  { database, worker, active }: Pick<HeartbeatOptions, "active" | "database"> & { worker: string },
+  strange: ReadonlySet<string>,
+): Promise<ReadonlySet<string>> {
   const before = active.keys();
-  const seen = await runningOf(database, registration.id);
-  const keys = new Set(seen.map(({ id, turn }) => `${id}/${turn}`));
+  const seen = await runningOf(database, worker);
+  const keys = new Set(seen.map(keyOf));
   for (const key of before) if (!keys.has(key)) active.lose(key);
   for (const { id, canceling } of seen) if (canceling) active.cancel(id);
-  const unknown = seen.filter(({ id, turn }) => !active.has(`${id}/${turn}`));
-  if (unknown.length > 0) {
-    await giveBack(
-      database,
-      registration.id,
-      unknown.map(({ id }) => id),
-    );
-  }
+  const unknown = seen.filter((turn) => !active.has(keyOf(turn)));
+  const lost = unknown.filter((turn) => strange.has(keyOf(turn)));
+  if (lost.length > 0) await giveBack(database, worker, lost);
+  return new Set(unknown.map(keyOf));
+}
+
+function keyOf({ id, turn }: { id: string; turn: number }): string {
+  return `${id}/${turn}`;
 }

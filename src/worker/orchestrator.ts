@@ -57,7 +57,7 @@ function create(options: OrchestratorCreateOptions): Orchestrator {
     const begun = startWith(clock);
     // A second start fails by itself, and is not what a stop waits for.
     if (life.state === "starting") starting ??= begun;
-    void begun.catch(() => (starting = undefined));
+    void begun.catch(() => starting === begun && (starting = undefined));
     return begun;
   };
   const info: OrchestratorInfo = {
@@ -82,8 +82,11 @@ function create(options: OrchestratorCreateOptions): Orchestrator {
     stop,
     async drain() {
       await start(false);
-      if (life.state === "running") await Promise.race([life.live.idle(), stopped]);
-      await stop();
+      try {
+        if (life.state === "running") await Promise.race([life.live.idle(), stopped]);
+      } finally {
+        await stop();
+      }
     },
     stopped,
     info,

@@ -16,6 +16,9 @@ import { startWork, type Work } from "./work.ts";
 export function createPostgresSource(parts: ConductorParts): WorkSource {
   let work: Work | undefined;
   const closing = new AbortController();
+  let tell = (): void => undefined;
+  /** Resolves once it is paused, and not before it has started. */
+  const paused = new Promise<void>((resolve) => (tell = resolve));
   return {
     place: parts.place,
     async start(session) {
@@ -30,12 +33,14 @@ export function createPostgresSource(parts: ConductorParts): WorkSource {
         // A process that is done ends only when nothing is gathered any more.
         flushIntervalMs: 200,
       };
-      const workers = [{ queue, tasks: [orderTask(queue, session)], config }];
+      const workers = [{ queue, tasks: [orderTask(queue, session, paused)], config }];
       work = await startWork({ id: randomUUID(), workers, parts, clock: false });
     },
     async pause() {
       closing.abort();
-      work?.pause();
+      if (!work) return;
+      work.pause();
+      tell();
     },
     async close() {
       await work?.stop();
@@ -65,7 +70,7 @@ async function reach(
   }
 }
 
-function orderTask(queue: string, { id, take }: SourceWorker): Task<never> {
+function orderTask(queue: string, { id, take }: SourceWorker, paused: Promise<void>): Task<never> {
   const handler = async (event: InvokeEvent<WorkOrder>, ctx: NotingContext): Promise<void> => {
     const rows = createRows((row) => ctx.note(row));
     // Nothing is executed of which nobody could know.
@@ -75,7 +80,9 @@ function orderTask(queue: string, { id, take }: SourceWorker): Task<never> {
     if (row) rows.add(row);
     await rows.written();
     // It stops: this is where it lets go.
-    if (outcome.kind === "returned") await ctx.checkpoint();
+    if (outcome.kind !== "returned") return;
+    await paused;
+    await ctx.checkpoint();
   };
   return {
     name: ORDER,

@@ -39,6 +39,7 @@ export function createRedisSource(given: RedisExecutorConfig, path: string): Wor
   const others: Redis[] = [];
   let self: SourceWorker | undefined;
   let closed: Promise<void> | undefined;
+  let isPaused = false;
   let beats: ReturnType<typeof setInterval> | undefined;
 
   function start(packages: RedisPackages, session: SourceWorker): void {
@@ -112,15 +113,16 @@ export function createRedisSource(given: RedisExecutorConfig, path: string): Wor
     token: string | undefined,
   ): Promise<string> {
     const id = job.id!;
-    if ((await client.exists(names.verdict(id))) === 1) return "overtaken";
     const abort = new AbortController();
+    // Before the look: what is said from now on aborts it.
     running.set(id, { abort });
     const rows = createRows(async (row) => {
       await job.log(JSON.stringify(row));
       await client.publish(names.news, id);
     });
-    rows.add({ row: "begin", worker: session.id });
     try {
+      if ((await client.exists(names.verdict(id))) === 1) return "overtaken";
+      rows.add({ row: "begin", worker: session.id });
       // Nothing is executed of which nobody could know.
       await rows.written();
       const outcome = await session.take(job.data, { signal: abort.signal, onEvent: rows.event });
@@ -139,11 +141,13 @@ export function createRedisSource(given: RedisExecutorConfig, path: string): Wor
     place: `Redis at ${host}`,
     async start(session) {
       const packages = await loadPackages(path);
+      if (isPaused) return;
       start(packages, session);
       if (!(await connected(client, 1000))) return;
       await beat(session);
     },
     async pause() {
+      isPaused = true;
       // Not by its own `pause`: it would go on to be woken for orders, which it does not take, and nobody else is.
       // By force where Redis is away: else it would wait for an answer, with timers that never end.
       closed = worker?.close(client.status !== "ready").catch(() => {});

@@ -4,6 +4,7 @@ import { reasonOf } from "../core/errors.ts";
 import { longestTimer, sleep } from "../core/sleep.ts";
 import type { RedisExecutorConfig } from "../types/config.ts";
 import { createOrderExecutor, type ExecuteOrder } from "./orders.ts";
+import { onEndSignals } from "./end-signals.ts";
 import { type WorkerLog, workerLog } from "./log.ts";
 import { resolveWorker } from "./options.ts";
 import type { OrderOutcome, TakeOrder, WorkSourceOwner } from "./source.ts";
@@ -36,7 +37,7 @@ export interface RunnerWorkerOptions {
    */
   stopTimeout?: number;
   /**
-   * Whether it stops at `SIGTERM` and `SIGINT`.
+   * Whether it stops at `SIGTERM` and `SIGINT`; a second one ends the process at once.
    * @default true
    */
   signals?: boolean;
@@ -85,13 +86,9 @@ export function createRunnerWorker(options: RunnerWorkerOptions): RunnerWorker {
   let stopping: Promise<void> | undefined;
   let end!: () => void;
   const stopped = new Promise<void>((resolve) => (end = resolve));
-  const onSignal = (signal: NodeJS.Signals): void => {
-    log("stopping", { signal });
-    void worker.stop();
-  };
+  let forget = (): void => undefined;
 
   async function stop(): Promise<void> {
-    if (signals) offSignals(onSignal);
     try {
       if (begun) {
         await source.pause();
@@ -101,6 +98,7 @@ export function createRunnerWorker(options: RunnerWorkerOptions): RunnerWorker {
     } catch (error) {
       log("did not close", { error: reasonOf(error) });
     }
+    forget();
     log("stopped");
     end();
   }
@@ -111,7 +109,12 @@ export function createRunnerWorker(options: RunnerWorkerOptions): RunnerWorker {
     async start() {
       if (begun || stopping) throw new Error(`Worker ${id} has been started before`);
       begun = true;
-      if (signals) onSignals(onSignal);
+      if (signals) {
+        forget = onEndSignals((signal) => {
+          log("stopping", { signal });
+          void worker.stop();
+        });
+      }
       try {
         await source.start({
           id,
@@ -124,7 +127,12 @@ export function createRunnerWorker(options: RunnerWorkerOptions): RunnerWorker {
         await worker.stop();
         throw error;
       }
-      if (stopping) return;
+      if (stopping) {
+        // It was told to stop before there was anything to let go of.
+        await source.pause();
+        await source.close();
+        return;
+      }
       log("pulling", {
         from: source.place,
         ...(region !== undefined && { region }),
@@ -198,12 +206,4 @@ function createOrders(
       stop.abort();
     },
   };
-}
-
-function onSignals(listener: (signal: NodeJS.Signals) => void): void {
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, listener);
-}
-
-function offSignals(listener: (signal: NodeJS.Signals) => void): void {
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.off(signal, listener);
 }

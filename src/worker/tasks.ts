@@ -9,7 +9,7 @@ import type {
   TaskOptions,
   TaskTrigger,
 } from "../types/conductor.ts";
-import { countOf, invalid, nameOf } from "./checks.ts";
+import { assertIdentifier, countOf, invalid, nameOf } from "./checks.ts";
 
 /** The queue of tasks that name none. */
 export const DEFAULT_QUEUE = "default";
@@ -31,9 +31,11 @@ export function defineTask(options: TaskOptions, triggers: unknown, handler: unk
   const names = checked.flatMap((trigger) => ("cron" in trigger ? [trigger.name] : []));
   const twice = names.find((one, index) => names.indexOf(one) !== index);
   if (twice !== undefined) throw invalid(`${where} it has two triggers named "${twice}"`);
+  const queue = nameOf(options.queue ?? DEFAULT_QUEUE, `${where} queue`);
+  assertIdentifier(queue, name, where);
   return {
     name,
-    queue: nameOf(options.queue ?? DEFAULT_QUEUE, `${where} queue`),
+    queue,
     maxAttempts: countOf(options.maxAttempts ?? MAX_ATTEMPTS, `${where} maxAttempts`, 1000),
     ...(options.concurrency !== undefined && {
       concurrency: countOf(options.concurrency, `${where} concurrency`, 10_000),

@@ -20,7 +20,7 @@ import { createTurns, type Delivery, type Turns, Unregistered } from "../conduct
 
 /** A process's workers while they work. */
 export interface Work {
-  /** Resolves when nothing runs or is due any more. */
+  /** Resolves when nothing runs or is due any more, or when it was paused. */
   idle(): Promise<void>;
   /** Takes nothing any more; what runs is let go of at its next checkpoint. */
   pause(): void;
@@ -166,7 +166,7 @@ export async function startWork({ id, workers, parts, clock }: WorkOptions): Pro
       for (;;) {
         const news = new AbortController();
         changed = () => news.abort("changed");
-        if (active.size === 0 && !(await isAnythingDue(database, tasks))) return;
+        if (stopped || (active.size === 0 && !(await isAnythingDue(database, tasks)))) return;
         await idleSleep(LOOK_MS, news.signal);
       }
     },
@@ -199,7 +199,7 @@ async function execute(
   };
   try {
     const claim = await turns.claim(delivery, limit);
-    if (!claim) return;
+    if (!claim) return onDone(job);
     if (keyOf(claim) !== key) {
       active.reserve(keyOf(claim));
       active.delete(key);
@@ -215,6 +215,8 @@ async function execute(
     active.set(key, turn);
     const end = await turn.over;
     if (end) await turns.end(claim, end, limit);
+    // Not one that has failed, which is delivered again.
+    onDone(job);
   } catch (error) {
     if (!(error instanceof Unregistered)) {
       logger.error("An execution could not be stored; it is done again", {
@@ -225,7 +227,6 @@ async function execute(
     throw error;
   } finally {
     active.delete(key);
-    onDone(job);
   }
 }
 

@@ -31,6 +31,14 @@ test.for([
   [{ image: "a", ttl: 0 }, "at.ttl must be a whole number from 1"],
   [{ image: "a", outage: "1s" }, "at.outage must be a whole number from 1"],
   [{ image: "a", token: "secret" }, 'at.token needs a server beside it (got "…")'],
+  [
+    { image: "a", server: "https://k", token: ["secret"] },
+    'at.token must be a text that is not empty (got "…")',
+  ],
+  [
+    { image: "a", server: "ftp://user:secret@10.0.0.1" },
+    "at.server must be a URL such as https://10.0.0.1:6443",
+  ],
   [{ image: "a", server: "10.0.0.1" }, "at.server must be a URL such as"],
   [{ image: "a", server: "https://k", context: "c" }, "at.context cannot stand beside a server"],
   [{ image: "a", regions: [] }, "at.regions must be an object"],

@@ -66,4 +66,6 @@ test("what the command refuses", async () => {
   const odd = await runCli(["worker", "--postgres", "secret"]);
   expect(odd.output).toContain("--postgres must be a URL such as postgres://localhost:5432/checks");
   expect(odd.output).not.toContain("secret");
+  const keys = await runCli(["worker", "--postgres", "postgres://a/b", "--prefix", "checks"]);
+  expect(keys.output).toContain("--prefix is of keys on Redis, and cannot stand beside --postgres");
 });

@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { inspect } from "node:util";
 import { build } from "esbuild";
 import { afterEach, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
@@ -224,3 +225,20 @@ async function bundled(program: string, parent: string): Promise<string> {
   await writeFile(join(folder, "program.mjs"), program);
   return folder;
 }
+
+test("no secret is told with what is wrong about a text", async () => {
+  const broken = '{"token": "SECRET", "image": "x" "y"}';
+  const file = await fileOf(broken);
+  const options = { image: "checks:1", namespace: "checks" };
+  const starts: (() => unknown)[] = [
+    () => readKubernetesVariable(broken, "ORCHESTRATOR_KUBERNETES"),
+    () => readKubernetesVariable("token: SECRET", "ORCHESTRATOR_KUBERNETES"),
+    () => createKubernetesExecutor({ template: file }).start!(),
+    () => createKubernetesExecutor({ ...options, kubeconfig: file }).start!(),
+  ];
+  for (const start of starts) {
+    const error: unknown = await Promise.resolve(start()).catch((error: unknown) => error);
+    expect(error).toMatchObject({ code: "CONFIG_INVALID" });
+    expect(inspect(error)).not.toContain("SECRET");
+  }
+});

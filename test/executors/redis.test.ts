@@ -116,6 +116,16 @@ describe.skipIf(!hasRedis)("on a Redis that keeps nothing", () => {
     expect(said.filter((line) => line.includes("is back"))).toHaveLength(1);
   });
 
+  test("asking for a region that nobody works in leaves nothing behind", async () => {
+    const executor = await open(redis.url);
+    const admin = new Redis(redis.url);
+    stops.push(() => admin.disconnect());
+    const server = queueOf(executor, "atlantis");
+    expect(await executor.workers!("atlantis")).toBe(0);
+    expect(await executor.knows!(attempt(executor, "pass", { server }))).toBe(false);
+    expect(await admin.keys("*atlantis*")).toEqual([]);
+  });
+
   test("what may be evicted is said once, when it starts", async () => {
     const admin = new Redis(redis.url);
     await admin.config("SET", "maxmemory", "100mb");

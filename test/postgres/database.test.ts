@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { openDatabase } from "../../src/postgres/database.ts";
+import { patiently } from "../../src/postgres/pool.ts";
+import { isOfDatabase } from "../../src/postgres/transactions.ts";
 import { freePort, startNode } from "../_support/process.ts";
 import { startEmptyPostgres, type TestPostgres } from "../_support/postgres.ts";
 import { bundledChild } from "../world/bundled-child.ts";
@@ -121,6 +123,47 @@ test("patience ends, and what only the configuration can mend is told at once", 
   const started = Date.now();
   await expect(missing.query("SELECT 1")).rejects.toMatchObject({ code: "3D000" });
   expect(Date.now() - started).toBeLessThan(5000);
+});
+
+test("patience within patience is over once, also where the error is wrapped", async () => {
+  const limit = 300;
+  const port = await freePort();
+  const nobody = databases.open({ url: `postgres://a:b@127.0.0.1:${port}/c`, patience: limit });
+  const started = performance.now();
+  const waited = patiently(
+    () =>
+      nobody.query("SELECT 1").catch((cause: Error) => {
+        throw new Error("wrapped", { cause });
+      }),
+    isOfDatabase,
+    { limit, signal: new AbortController().signal },
+  );
+  await expect(waited).rejects.toThrow("wrapped");
+  expect(performance.now() - started).toBeLessThan(2 * limit);
+});
+
+test("what waits for Postgres at the end is not tried once more", async () => {
+  const closing = new AbortController();
+  let attempts = 0;
+  const attempt = async (): Promise<void> => {
+    attempts++;
+    throw new Error("away");
+  };
+  const waited = patiently(attempt, () => true, { limit: 60_000, signal: closing.signal });
+  await new Promise((resolve) => setImmediate(resolve));
+  closing.abort();
+  await expect(waited).rejects.toThrow("away");
+  expect(attempts).toBe(1);
+});
+
+test("a connection that breaks before it is set up is made again", async () => {
+  const proxy = await startLossyProxy(postgres.url);
+  const database = databases.open({ url: proxy.url });
+  proxy.loseAnswerTo("SET TIME ZONE");
+  expect(await database.query("SELECT 1 AS one")).toEqual([{ one: 1 }]);
+  expect(proxy.lost()).toBe(1);
+  await databases.close();
+  await proxy.close();
 });
 
 test("a process that waits for Postgres does not end meanwhile", async () => {

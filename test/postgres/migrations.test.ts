@@ -5,6 +5,7 @@ import { schema } from "../../src/postgres/schema.ts";
 import { startNode } from "../_support/process.ts";
 import { startEmptyPostgres, startPostgres, type TestPostgres } from "../_support/postgres.ts";
 import { bundledChild } from "../world/bundled-child.ts";
+import { startLossyProxy } from "./proxy.ts";
 import { testDatabases } from "./support.ts";
 
 const { dir, child } = bundledChild(new URL("migrate-child.ts", import.meta.url));
@@ -54,6 +55,22 @@ test("the engine's tables are those of its own command, before or after which ou
   const world = createWorld({ connectionString: postgres.url });
   expect((await world.runs.list()).data).toEqual([]);
   await world.close?.();
+});
+
+test("a migration whose connection breaks is begun again, the engine's too", async () => {
+  const proxy = await startLossyProxy(postgres.url);
+  for (const [number, text] of ["workflow_stream_chunks", "orchestrator.labels"].entries()) {
+    const url = await postgres.createDatabase(`broken_${number}`);
+    const { port } = new URL(proxy.url);
+    const database = databases.open({ url: url.replace(/:\d+\//, `:${port}/`) });
+    proxy.loseAnswerTo(text);
+    await migrate(database, { engine: true });
+    const made = await database.query("SELECT name FROM orchestrator.migrations");
+    expect(made).toHaveLength(schema.length);
+  }
+  expect(proxy.lost()).toBe(2);
+  await databases.close();
+  await proxy.close();
 });
 
 test("a migration that fails leaves nothing of itself and lets others go on", async () => {

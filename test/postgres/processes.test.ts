@@ -1,9 +1,11 @@
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from "vitest";
 import type { Database } from "../../src/postgres/database.ts";
 import { migrate } from "../../src/postgres/migrations.ts";
+import { createPresence, PRESENCE } from "../../src/postgres/presence.ts";
 import { createProcesses, type Processes } from "../../src/postgres/processes.ts";
 import { until } from "../_support/api.ts";
 import { startEmptyPostgres, type TestPostgres } from "../_support/postgres.ts";
+import { startLossyProxy } from "./proxy.ts";
 import { testDatabases } from "./support.ts";
 
 let postgres: TestPostgres;
@@ -85,4 +87,23 @@ test("a restart of Postgres is nobody's death, and told to all", async () => {
   await new Promise((resolve) => setTimeout(resolve, dead + 200));
   expect(await known(url)).toBe(2);
   expect(all.map(({ losses }) => losses())).toEqual([1, 1]);
+});
+
+test("a presence whose connection breaks as it begins gives that back, and comes again", async () => {
+  const proxy = await startLossyProxy(postgres.url);
+  const database = databases.open({ url: proxy.url, max: 1 });
+  const presence = createPresence(database);
+  proxy.loseAnswerTo("pg_advisory_lock");
+  presence.start();
+  const outside = databases.open({ url: postgres.url });
+  const present = async (): Promise<boolean> => {
+    const found = "SELECT FROM pg_locks WHERE classid = $1 AND objid = $2 AND granted";
+    return (await outside.query(found, [PRESENCE, presence.id])).length === 1;
+  };
+  await until(() => proxy.lost() === 1);
+  await until(present, 5000, "that it is present");
+  presence.stop();
+  await until(async () => !(await present()), 5000, "that it is gone");
+  await databases.close();
+  await proxy.close();
 });

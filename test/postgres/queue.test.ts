@@ -3,21 +3,19 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { MessageHandler, MessageMeta } from "../../src/core/queue-requests.ts";
 import type { Database } from "../../src/postgres/database.ts";
 import { currentDelivery } from "../../src/postgres/deliveries.ts";
-import { createMessages } from "../../src/postgres/messages.ts";
 import { migrate } from "../../src/postgres/migrations.ts";
-import { createPresence } from "../../src/postgres/presence.ts";
-import { createQueue, type PostgresQueue } from "../../src/postgres/queue.ts";
 import { until } from "../_support/api.ts";
 import { startNode } from "../_support/process.ts";
 import { startEmptyPostgres, type TestPostgres } from "../_support/postgres.ts";
 import { bundledChild } from "../world/bundled-child.ts";
+import { flow, step, stepOf, testMembers } from "./members.ts";
 import { later, testDatabases } from "./support.ts";
 
 const { dir, child } = bundledChild(new URL("queue-child.ts", import.meta.url));
 const databases = testDatabases();
+const { join, leaveAll } = testMembers(databases, () => postgres.url);
 let postgres: TestPostgres;
 let database: Database;
-const members: Member[] = [];
 
 beforeAll(async () => {
   postgres = await startEmptyPostgres();
@@ -25,50 +23,12 @@ beforeAll(async () => {
   await migrate(database);
 });
 afterEach(async () => {
-  await Promise.all(members.splice(0).map((member) => member.leave()));
+  await leaveAll();
   await database.query("TRUNCATE orchestrator.messages");
 });
 afterAll(async () => {
   await databases.close();
   await postgres?.stop();
-});
-
-/** What stands for a process: it shares nothing with others but the database. */
-interface Member {
-  queue: PostgresQueue;
-  leave(): Promise<void>;
-}
-
-function join(handler: MessageHandler, limits = { flows: 8, steps: 8 }): Member {
-  const own = databases.open({ url: postgres.url });
-  const presence = createPresence(own);
-  const queue = createQueue({
-    database: own,
-    messages: createMessages(own, presence.id),
-    limits,
-    retryDelay: () => 50,
-  });
-  queue.createQueueHandler("__wkf_", handler);
-  presence.start();
-  queue.start();
-  const member = {
-    queue,
-    async leave() {
-      await queue.stop();
-      presence.stop();
-    },
-  };
-  members.push(member);
-  return member;
-}
-
-const flow = "__wkf_workflow_w";
-const step = "__wkf_step_s";
-const stepOf = (stepId: string, workflowRunId = "wrun_1"): object => ({
-  workflowName: "w",
-  workflowRunId,
-  workflowStartedAt: 1,
-  stepId,
 });
 
 async function rows(): Promise<{ name: string; holder: string | null }[]> {
@@ -179,71 +139,11 @@ test("what a process had when it was killed goes to another, as a delivery more"
   expect([seen[0]!.attempt, cuts]).toEqual([2, [true]]);
 });
 
-test("what a process that ends has under way goes on elsewhere at once, and is no delivery more", async () => {
-  const never = new Promise<void>(() => undefined);
-  const taken = later();
-  const ending = join(async () => {
-    taken.resolve();
-    await never;
-  });
-  await ending.queue.queue(step, stepOf("step_1"), { idempotencyKey: "step_1" });
-  await taken.promise;
-  const seen: MessageMeta[] = [];
-  join(async (_message, meta) => void seen.push(meta));
-  await sleep(100);
-  const toldAt = performance.now();
-  ending.queue.drain();
-  await ending.leave();
-  await until(() => seen.length === 1);
-  expect(performance.now() - toldAt).toBeLessThan(1000);
-  expect(seen[0]!.attempt).toBe(1);
-});
-
-test("a process that drains takes nothing, and leaves what it queues to others", async () => {
-  const here: unknown[] = [];
-  const there: unknown[] = [];
-  const draining = join(async (message) => void here.push(message));
-  draining.queue.drain();
-  join(async (message) => void there.push(message));
-  await sleep(100);
-  await draining.queue.queue(flow, { runId: "wrun_1" });
-  await until(() => there.length === 1);
-  expect(here).toEqual([]);
-});
-
-test("who has lost its lease acknowledges nothing, also before it knows", async () => {
-  const held = later();
-  const taken = later();
-  const loser = join(async () => {
-    taken.resolve();
-    await held.promise;
-  });
-  await loser.queue.queue(step, stepOf("step_1"), { idempotencyKey: "step_1" });
-  await taken.promise;
-  await database.query("UPDATE orchestrator.messages SET holder = gen_random_uuid()");
-  held.resolve();
-  await sleep(300);
-  expect(await rows()).toHaveLength(1);
-});
-
-test("who has lost its lease is told to stop", async () => {
-  const told = later();
-  const taken = later();
-  const loser = join(async () => {
-    currentDelivery()!.lost.signal.addEventListener("abort", () => told.resolve());
-    taken.resolve();
-    await told.promise;
-  });
-  await loser.queue.queue(step, stepOf("step_1"), { idempotencyKey: "step_1" });
-  await taken.promise;
-  await database.query("UPDATE orchestrator.messages SET holder = gen_random_uuid()");
-  await told.promise;
-});
-
 test("deliveries under way outlive a restart of Postgres: they are made once, and acknowledged after it", async () => {
   const restarted = later();
   const seen: MessageMeta[] = [];
-  const execute: MessageHandler = async (_message, meta) => {
+  const execute: MessageHandler = async (_message, meta: MessageMeta) => {
+    if (meta.queueName !== step) return;
     seen.push(meta);
     await restarted.promise;
   };

@@ -117,6 +117,29 @@ test("many go in batches, and by one process at a time", async () => {
   expect(await retention({ age: 30 * day }).sweep()).toBe(0);
   release.resolve();
   await other;
-  expect(await retention({ age: 30 * day }).sweep()).toBe(250);
+  const looks: string[] = [];
+  const watched: Pick<Database, "query" | "transaction"> = {
+    query(text, ...rest) {
+      looks.push(text);
+      return database.query(text, ...rest);
+    },
+    transaction: (work) =>
+      database.transaction((query) =>
+        work((text, ...rest) => {
+          if (text.includes("row_number")) looks.push(text);
+          return query(text, ...rest);
+        }),
+      ),
+  };
+  expect(await createRetention(watched, { age: 30 * day }, String).sweep()).toBe(250);
   expect(await left()).toEqual([]);
+  // Each looks at all runs.
+  expect(looks).toHaveLength(1);
+});
+
+test("what goes is found by indexes, however many rows the tables have", async () => {
+  const indexed = await database.query<{ name: string }>(
+    `SELECT DISTINCT schemaname || '.' || tablename AS name FROM pg_indexes WHERE indexdef ~ '\\(run_id[,)]'`,
+  );
+  expect(indexed.map(({ name }) => name)).toEqual(expect.arrayContaining(await tablesOfRuns()));
 });

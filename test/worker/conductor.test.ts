@@ -2,8 +2,6 @@ import { randomUUID } from "node:crypto";
 import { Pool } from "pg";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { z } from "zod";
-import { openConductorDatabase } from "../../src/conductor/database.ts";
-import { removeOld } from "../../src/conductor/registration.ts";
 import { Conductor } from "../../src/worker/index.ts";
 import { startEmptyPostgres, type TestPostgres } from "../_support/postgres.ts";
 import { benches, gate } from "./support.ts";
@@ -240,25 +238,4 @@ test("many processes make the schema at once; a graphile-worker of the app's own
     await pool.end();
     await Promise.all(conductors.map((one) => one.close()));
   }
-});
-
-test("what ended long ago is removed, orders of runners sooner", async () => {
-  const one = await bench();
-  const database = openConductorDatabase({ connectionString: one.url, onPoolError: nothing });
-  const ended = async (queue: string, task: string, days: number): Promise<string> => {
-    const id = await one.conductor.invoke({ name: "any" });
-    await one.query(
-      `update orchestrator_tasks.executions set queue = $2, task = $3, status = 'completed',
-        ended_at = now() - $4 * interval '1 day' where id = $1`,
-      [id, queue, task, days],
-    );
-    return id;
-  };
-  await ended("default", "any", 8);
-  await ended("runners/eu", "order", 2);
-  const kept = await Promise.all([ended("default", "any", 6), ended("runners/", "order", 0.5)]);
-  await removeOld(database);
-  await database.close();
-  const rows = await one.query<{ id: string }>("select id from orchestrator_tasks.executions");
-  expect(rows.map(({ id }) => id).sort()).toEqual(kept.sort());
 });

@@ -1,5 +1,6 @@
 import { Pool } from "pg";
 import { expect, test } from "vitest";
+import { ORDER, queueOfRegion } from "../../src/conductor/orders.ts";
 import { Conductor, Orchestrator } from "../../src/worker/index.ts";
 
 const nowhere = Conductor.create({ connectionString: "postgres://127.0.0.1:1/none" });
@@ -41,6 +42,11 @@ test.each([
     "a queue with a slash",
     () => nowhere.createTask({ name: "a", queue: "b/c" }, invocable, nothing),
     'Task "a": queue must be up to 100 letters, digits or any of _ . : @ - (got "b/c")',
+  ],
+  [
+    "names that are too long together",
+    () => nowhere.createTask({ name: "a".repeat(70), queue: "b".repeat(58) }, invocable, nothing),
+    "its queue and its name must have up to 127 characters together (got 128)",
   ],
   [
     "no attempts",
@@ -162,6 +168,21 @@ test.each([
   const invoked = what === "a cron task" ? cron : task;
   const expected = what === "a cron task" ? "has no trigger { invocable: true }" : message;
   await expect(nowhere.invoke(invoked as never, {}, options)).rejects.toThrow(expected);
+});
+
+test("names that are too long together, at invoke", async () => {
+  const task = { name: "a".repeat(100), queue: "b".repeat(100) };
+  await expect(nowhere.invoke(task)).rejects.toMatchObject({
+    code: "CONFIG_INVALID",
+    message: expect.stringContaining("up to 127 characters together (got 200)"),
+  });
+});
+
+test("a queue for every region, however long its name", () => {
+  const long = Array.from({ length: 2 }, (_, n) => queueOfRegion(`${"r".repeat(199)}${n}`));
+  expect(new Set(long).size).toBe(2);
+  for (const queue of long) expect(`${queue}/${ORDER}`.length).toBeLessThanOrEqual(128);
+  expect(queueOfRegion("eu")).toBe("runners/eu");
 });
 
 test("a payload that is not JSON", async () => {

@@ -137,6 +137,39 @@ test("it stops after a start that failed, and before one", async () => {
   await expect(idle.worker.start()).rejects.toThrow("has been started before");
 });
 
+test("it is told to stop while it starts: what has started by then is let go of", async () => {
+  let start!: () => void;
+  const started = new Promise<void>((resolve) => (start = resolve));
+  const { worker, calls, said } = setup({}, () => started);
+  const starting = worker.start();
+  await worker.stop();
+  start();
+  await starting;
+  expect(calls.slice(-2)).toEqual(["pause", "close"]);
+  expect(calls.lastIndexOf("start")).toBe(0);
+  expect(calls.length).toBe(5);
+  expect(said()).not.toContain("pulling");
+});
+
+test("the same signal twice at once, as npm passes it on, lets orders end all the same", async () => {
+  const exit = vi.spyOn(process, "exit").mockReturnValue(undefined as never);
+  const { worker, give, calls } = setup({ signals: true, stopTimeout: 100 });
+  await worker.start();
+  const outcome = give("hang");
+  process.emit("SIGINT", "SIGINT");
+  // Without a listener, it would end the process.
+  expect(process.listenerCount("SIGINT")).toBeGreaterThan(0);
+  process.emit("SIGINT", "SIGINT");
+  expect(exit).not.toHaveBeenCalled();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  process.emit("SIGINT", "SIGINT");
+  expect(exit).toHaveBeenCalledWith(130);
+  exit.mockRestore();
+  await worker.stopped;
+  expect(await outcome).toEqual({ kind: "returned" });
+  expect(calls.at(-1)).toBe("close");
+});
+
 test("it stops at SIGTERM, and listens no longer than that", async () => {
   const before = process.listenerCount("SIGTERM");
   const { worker, log } = setup({ signals: true });

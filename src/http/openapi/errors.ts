@@ -1,6 +1,6 @@
 import { BodyTooLargeError } from "../../core/body.ts";
 import type { JsonObject } from "../../types/index.ts";
-import { errorResponse, HttpProblem, runErrorResponse } from "../errors.ts";
+import { errorResponse, HttpProblem, runErrorResponse, worldAway } from "../errors.ts";
 import { bodyLimit } from "../json.ts";
 import { refer } from "./components.ts";
 import { header } from "./operation.ts";
@@ -35,12 +35,13 @@ const descriptions: Record<string, string> = {
   431: "The headers are larger than the server takes.",
   500: "The server itself failed.",
   501: "The engine has not compiled the workflow.",
-  503: "It takes up no runs, or is about to end.",
+  503: "Where the runs are kept is out of reach.",
 };
 
 const headersOf: Record<number, JsonObject> = {
   405: { Allow: header("Allow") },
   429: { "Retry-After": header("RetryAfter") },
+  503: { "Retry-After": header("RetryAfter") },
 };
 
 /** The response that an operation has for errors of one status, with an example of each from the code that answers them. */
@@ -94,6 +95,7 @@ const common = ({ schema }: ErrorForm): Record<number, Problems> => ({
     ),
   },
   500: { unforeseen: new HttpProblem(500, "Orchestrator execution failed") },
+  503: { worldAway: worldAway() },
 });
 
 /** The responses of both forms that several operations share. */
@@ -107,9 +109,10 @@ export async function errorComponents(): Promise<Record<string, JsonObject>> {
   return Object.fromEntries(await Promise.all(entries));
 }
 
-/** References to shared responses, by status. */
+/** References to shared responses, by status; what may fail may also find its World out of reach. */
 export function sharedErrors({ schema }: ErrorForm, statuses: readonly number[]): JsonObject {
+  const all = statuses.includes(500) ? [...statuses, 503] : statuses;
   return Object.fromEntries(
-    statuses.map((status) => [status, { $ref: `#/components/responses/${schema}${status}` }]),
+    all.map((status) => [status, { $ref: `#/components/responses/${schema}${status}` }]),
   );
 }

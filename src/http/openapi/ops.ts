@@ -34,11 +34,11 @@ async function readyOperation(): Promise<Operation> {
     tags,
     summary: "See whether runs are taken up",
     responses: {
+      ...(await pathErrors(["GET"])),
       200: jsonAnswer("They are.", objectOf({ ok: { const: true } }), { ready: { ok: true } }),
       503: jsonAnswer("They are not.", objectOf({ ok: { const: false }, error }), {
         notReady: { ok: false, error: "The orchestrator is shutting down" },
       }),
-      ...(await pathErrors(["GET"])),
     },
   };
 }

@@ -1,5 +1,3 @@
-import { rm } from "node:fs/promises";
-import { dirname } from "node:path";
 import { queueOf } from "../../../src/core/pull.ts";
 import { labelValue } from "../../../src/executors/kubernetes-job.ts";
 import { createKubernetesExecutor } from "../../../src/executors/kubernetes.ts";
@@ -7,7 +5,7 @@ import type { Executor } from "../../../src/types/executor.ts";
 import { root } from "../../_support/app.ts";
 import { startKubernetes } from "../../_support/kubernetes.ts";
 import { roleRules } from "../kubernetes-support.ts";
-import { bundleProgram } from "./programs.ts";
+import { bundleProgram, removeProgram } from "./programs.ts";
 import { describeExecutor } from "./suite.ts";
 
 describeExecutor({
@@ -64,7 +62,7 @@ describeExecutor({
       async close() {
         await Promise.all(opened.map((one) => one.close!()));
         await cluster.stop();
-        await rm(dirname(program), { recursive: true });
+        await removeProgram(program);
       },
     };
   },
