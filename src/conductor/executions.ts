@@ -14,7 +14,8 @@ export interface NewExecution {
   payload?: string;
   priority: number;
   runAt?: Date;
-  maxAttempts: number;
+  /** Without it the worker's. */
+  maxAttempts?: number;
   /**
    * So many processes may die with it until it has failed.
    * @default 5
@@ -32,7 +33,7 @@ interface ExecutionRow {
   task: string;
   status: ExecutionStatus;
   attempts: number;
-  max_attempts: number;
+  max_attempts: number | null;
   priority: number;
   payload: unknown;
   result: unknown;
@@ -73,7 +74,7 @@ export async function enqueue(
         execution.payload ?? null,
         execution.priority,
         execution.runAt ?? null,
-        execution.maxAttempts,
+        execution.maxAttempts ?? null,
         dedupeKey ?? null,
         execution.maxLosses ?? MAX_LOSSES,
       ],
@@ -113,7 +114,7 @@ function executionOf(row: ExecutionRow): Execution {
     queue: row.queue,
     status: row.status,
     attempts: row.attempts,
-    maxAttempts: row.max_attempts,
+    ...(row.max_attempts !== null && { maxAttempts: row.max_attempts }),
     priority: row.priority,
     payload: row.payload,
     ...(row.status === "completed" && row.result !== null && { result: row.result }),

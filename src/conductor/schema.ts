@@ -39,7 +39,8 @@ create table ${TABLES}.executions (
   priority integer not null,
   run_at timestamptz not null,
   attempts integer not null default 0,
-  max_attempts integer not null,
+  -- Nothing where whoever queued it does not know the task: then its worker does.
+  max_attempts integer,
   -- How often a process died with it.
   losses integer not null default 0,
   -- So many processes may die with it until it is held to be the reason.

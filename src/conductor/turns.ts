@@ -19,7 +19,7 @@ export interface Claim {
   tick: Date | null;
   payload: unknown;
   attempts: number;
-  max_attempts: number;
+  max_attempts: number | null;
 }
 
 /** What a step stored, or when a sleep ends. */

@@ -119,7 +119,7 @@ export interface TaskReference {
   name: string;
   /** @default "default" */
   queue?: string;
-  /** @default 3 */
+  /** @default that of the worker's task */
   maxAttempts?: number;
 }
 
@@ -156,7 +156,8 @@ export interface Execution {
   status: ExecutionStatus;
   /** Tries that were begun; one that a sleep, a stop or a crash ended does not count. */
   attempts: number;
-  maxAttempts: number;
+  /** Left out where the worker's task says, as whoever queued it gave its name alone. */
+  maxAttempts?: number;
   priority: number;
   payload: unknown;
   /** What the handler answered. */

@@ -11,7 +11,7 @@ import { createPostgresSource } from "./postgres-source.ts";
 import { createConductorLog, withFields } from "./conductor-log.ts";
 import type { ConductorParts } from "../conductor/parts.ts";
 import { ensureSchema } from "../conductor/schema.ts";
-import { DEFAULT_QUEUE, declaredTasks, defineTask, invokeOptions, MAX_ATTEMPTS } from "./tasks.ts";
+import { DEFAULT_QUEUE, declaredTasks, defineTask, invokeOptions } from "./tasks.ts";
 import type { WorkSourceOwner } from "./source.ts";
 import { waitForEnd } from "./waiting.ts";
 
@@ -95,7 +95,9 @@ function create<Context = unknown>(options: ConductorOptions<Context>): Conducto
         event: "invoke",
         ...(text !== undefined && { payload: text }),
         ...checked,
-        maxAttempts: countOf(task.maxAttempts ?? MAX_ATTEMPTS, "invoke: maxAttempts", 1000),
+        ...(task.maxAttempts !== undefined && {
+          maxAttempts: countOf(task.maxAttempts, "invoke: maxAttempts", 1000),
+        }),
       });
     },
     async cancel(id) {

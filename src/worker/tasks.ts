@@ -15,7 +15,7 @@ import { assertIdentifier, countOf, invalid, nameOf } from "./checks.ts";
 export const DEFAULT_QUEUE = "default";
 
 /** How often a task is tried that does not say so. */
-export const MAX_ATTEMPTS = 3;
+const MAX_ATTEMPTS = 3;
 
 /** What Postgres takes for a priority of graphile-worker's, which has it the other way round. */
 const MAX_PRIORITY = 32_767;

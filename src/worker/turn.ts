@@ -157,7 +157,9 @@ export function runTurn(options: TurnOptions): Turn {
     return { status: "completed", result };
   };
   const over = Promise.race([
-    handle().catch((error: unknown) => failure(claim, error, logger)),
+    handle().catch((error: unknown) =>
+      failure(claim, claim.max_attempts ?? task.maxAttempts, error, logger),
+    ),
     leftWith,
   ]);
   void over.then(() => (left = true));
@@ -172,11 +174,16 @@ export function runTurn(options: TurnOptions): Turn {
   };
 }
 
-function failure(claim: Claim, error: unknown, logger: ConductorLogger): TurnEnd {
+function failure(
+  claim: Claim,
+  maxAttempts: number,
+  error: unknown,
+  logger: ConductorLogger,
+): TurnEnd {
   const message = error instanceof Error ? error.message || error.name : String(error);
   // Postgres has no text with a NUL in it.
   const text = message.replaceAll("\0", "\uFFFD");
-  const last = claim.attempts >= claim.max_attempts;
+  const last = claim.attempts >= maxAttempts;
   const stack = error instanceof Error && error.stack ? { stack: error.stack } : {};
   logger[last ? "error" : "warn"]("A try has failed", { error: text, ...stack });
   if (last) return { status: "failed", error: text };

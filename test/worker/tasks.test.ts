@@ -102,6 +102,17 @@ test("a step runs once, whatever comes after it; each try sees the same value", 
   expect(Object.keys((seen[0] as object[])[0]!)).toEqual(["a"]);
 });
 
+test("where a task is invoked by its name alone, its worker says how often it is tried", async () => {
+  const one = await bench();
+  const once = one.task("once", () => Promise.reject(new Error("no")), { maxAttempts: 1 });
+  const id = await one.conductor.invoke({ name: "once" });
+  expect(await one.conductor.execution(id)).not.toHaveProperty("maxAttempts");
+  const more = await one.conductor.invoke({ name: "once", maxAttempts: 2 });
+  await one.orchestrator({ tasks: [once], defaultWorker: quick }).drain();
+  expect(await one.conductor.execution(id)).toMatchObject({ status: "failed", attempts: 1 });
+  expect(await one.conductor.execution(more)).toMatchObject({ status: "queued", attempts: 1 });
+});
+
 test("what a handler must not do fails the try and says so", async () => {
   const one = await bench();
   const handlers: Record<string, (ctx: TaskContext) => unknown> = {
