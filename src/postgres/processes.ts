@@ -16,6 +16,9 @@ const DEAD_MS = 8000;
 /** How long it may take to leave. */
 const LEAVE_MS = 500;
 
+/** How long its start waits until it would hear that Postgres goes away. */
+const LISTEN_MS = 2000;
+
 /** How often signs are given and looked for. */
 const BEAT_MS = 2000;
 
@@ -52,11 +55,20 @@ export function createProcesses(
     async start() {
       timer ??= setInterval(beatAlone, every).unref();
       let begun = false;
-      unlisten = database.listen(CHANNEL, noNews, () => {
-        if (begun) onLoss();
-        begun = true;
+      const listening = new Promise<void>((resolve) => {
+        unlisten = database.listen(CHANNEL, noNews, () => {
+          if (begun) onLoss();
+          begun = true;
+          resolve();
+        });
       });
       await beat();
+      // What goes away before it listens would not be missed.
+      await firstOf(
+        undefined,
+        () => listening,
+        (signal) => sleep(LISTEN_MS, signal),
+      );
     },
     async stop() {
       clearInterval(timer);
