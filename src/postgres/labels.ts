@@ -1,24 +1,8 @@
+import type { RunQuery } from "../types/run-query.ts";
 import type { Database } from "./database.ts";
 import type { EventResult, Storage } from "./events.ts";
 
 type Run = NonNullable<EventResult["run"]>;
-
-/** Which runs to list; all that is given must hold. */
-export interface RunQuery {
-  /** Labels that a run must have, all of them. */
-  labels?: readonly string[];
-  workflowName?: string;
-  status?: Run["status"];
-  /** Workflows whose runs are left out. */
-  exceptWorkflows?: readonly string[];
-  /** Milliseconds since the epoch: created at this time or later. */
-  since?: number;
-  /** Milliseconds since the epoch: created before this time. */
-  until?: number;
-  limit: number;
-  /** What the page before answered with. */
-  cursor?: string;
-}
 
 /** Some of a query's runs, without their data, and where the next page begins. */
 export interface LabelledRuns {

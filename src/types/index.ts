@@ -7,6 +7,7 @@ export type * from "./journal.ts";
 export type * from "./kubernetes.ts";
 export type * from "./manifest.ts";
 export type * from "./observe.ts";
+export type * from "./run-query.ts";
 export type * from "./run.ts";
 export type * from "./runner.ts";
 export type * from "./server.ts";

@@ -8,7 +8,7 @@ export type {
   LabelledRuns,
   RunEnd,
   RunLabels,
-  RunQuery,
   World,
   WorldStats,
 } from "./types.ts";
+export type { RunQuery } from "../types/run-query.ts";

@@ -3,7 +3,8 @@ import type { Labels } from "./labels.ts";
 import { bare } from "./lists.ts";
 import type { Records } from "./records.ts";
 import type { Range, Store } from "./store.ts";
-import type { EmbeddedWorld, LabelledRun, RunQuery } from "./types.ts";
+import type { RunQuery } from "../types/run-query.ts";
+import type { EmbeddedWorld, LabelledRun } from "./types.ts";
 
 const MAX_LIMIT = 1000;
 /** Places looked at in one turn. */

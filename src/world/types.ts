@@ -1,5 +1,6 @@
 import type { createWorld } from "workflow/runtime";
 import type { Claim, ClaimedStart } from "../core/claim-start.ts";
+import type { RunQuery } from "../types/run-query.ts";
 
 export type { Claim, ClaimedStart };
 
@@ -62,24 +63,6 @@ export interface RunLabels {
    * the same record. It is asked while the run's change is stored, so it must be quick and must not throw.
    */
   of: (run: Run) => readonly string[];
-}
-
-/** Which runs to list; all that is given must hold. */
-export interface RunQuery {
-  /** Labels that a run must have, all of them. */
-  labels?: readonly string[];
-  workflowName?: string;
-  status?: Run["status"];
-  /** Workflows whose runs are left out. */
-  exceptWorkflows?: readonly string[];
-  /** Milliseconds since the epoch: created at this time or later. */
-  since?: number;
-  /** Milliseconds since the epoch: created before this time. */
-  until?: number;
-  /** 1 to 1000. */
-  limit: number;
-  /** What the page before answered with. */
-  cursor?: string;
 }
 
 /** A run in a list, without its input and output, and with its labels. */

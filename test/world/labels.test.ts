@@ -1,7 +1,8 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { openLmdbStore } from "../../src/world/lmdb-store.ts";
-import type { EmbeddedWorld, RunLabels, RunQuery } from "../../src/world/types.ts";
+import type { RunQuery } from "../../src/types/run-query.ts";
+import type { EmbeddedWorld, RunLabels } from "../../src/world/types.ts";
 import { violations } from "./invariants.ts";
 import { append, createRun, folder, openWorld } from "./support.ts";
 

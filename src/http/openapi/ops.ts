@@ -14,6 +14,8 @@ const tags = ["service"];
 
 async function healthOperation(): Promise<Operation> {
   const service = { const: "orchestrator" };
+  // It asks nobody, so that nobody can be away.
+  const { 503: _, ...errors } = await pathErrors(["GET"]);
   return {
     operationId: "getHealth",
     tags,
@@ -22,7 +24,7 @@ async function healthOperation(): Promise<Operation> {
       200: jsonAnswer("It does.", objectOf({ ok: { const: true }, service }), {
         alive: { ok: true, service: "orchestrator" },
       }),
-      ...(await pathErrors(["GET"])),
+      ...errors,
     },
   };
 }
