@@ -3,6 +3,7 @@ import type { Database } from "../../src/postgres/database.ts";
 import { migrate } from "../../src/postgres/migrations.ts";
 import { createRetention, type Retention } from "../../src/postgres/retention.ts";
 import { assemblePostgresWorld } from "../../src/runtime/postgres-world.ts";
+import { until } from "../_support/api.ts";
 import { startEmptyPostgres, type TestPostgres } from "../_support/postgres.ts";
 import { append, end, newHook, newRun, newStep } from "../world/conformance/support.ts";
 import { later, testDatabases } from "./support.ts";
@@ -60,6 +61,11 @@ async function run(daysAgo?: number, how = "run_completed"): Promise<string> {
   );
   if (daysAgo === undefined) return runId;
   await end(world, runId, how);
+  // Its streams are closed a moment later.
+  await until(async () => {
+    const open = "SELECT FROM orchestrator.streams WHERE run_id = $1 AND NOT done";
+    return (await database.query(open, [runId])).length === 0;
+  });
   await database.query(
     "UPDATE workflow.workflow_runs SET completed_at = now() - $2 * interval '1 day' WHERE id = $1",
     [runId, daysAgo],
