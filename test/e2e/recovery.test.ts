@@ -21,6 +21,14 @@ async function marks(file: string): Promise<string[]> {
   return text.split("\n").filter(Boolean);
 }
 
+/** Waits until a run of `sleepily` has its first step behind it. */
+async function asleep({ url }: TestServer, runId: string): Promise<void> {
+  await until(async () => {
+    const { body } = await send(`${url}/api/orchestrator/runs/${runId}/checkpoints`);
+    return body.checkpoints?.length === 1;
+  });
+}
+
 test("kill -9 during a step: after a restart the step runs again and the run ends", async () => {
   const cwd = workDir();
   const file = join(cwd, "marks");
@@ -41,12 +49,7 @@ test("kill -9 during a sleep: after a restart the sleep ends when it was to end"
   const first = await start(cwd);
   const runId = await startRun(first.url, "sleepily", { args: [file, 4000] });
   const began = Date.now();
-  await until(async () => (await marks(file)).includes("before"));
-  await until(
-    async () =>
-      (await send(`${first.url}/api/orchestrator/sleepily?runId=${runId}`)).status === 202,
-  );
-  await new Promise((resolve) => setTimeout(resolve, 1000));
+  await asleep(first, runId);
   await first.stop("SIGKILL");
   const second = await start(cwd);
   const { status, body } = await finished(second.url, "sleepily", runId);
@@ -60,7 +63,7 @@ test("SIGTERM with a run asleep: the process ends with 0, and the run after a re
   const file = join(cwd, "marks");
   const first = await start(cwd);
   const runId = await startRun(first.url, "sleepily", { args: [file, 5000] });
-  await until(async () => (await marks(file)).includes("before"));
+  await asleep(first, runId);
   expect(await first.stop("SIGTERM")).toBe(0);
   const second = await start(cwd);
   expect((await finished(second.url, "sleepily", runId)).body).toBe("done");
