@@ -6,21 +6,13 @@ import { createApp } from "../app.mjs";
 import { durability, startPostgres } from "../postgres.mjs";
 import { ownVersion } from "../report.mjs";
 import { folder, root, start } from "../scratch.mjs";
+import { twoSteps } from "../workflows.mjs";
 
 /** The built app, shared by all. */
 let built;
 
 const files = {
-  "workflows/two.ts": `export async function two() {
-  "use workflow";
-  const first = await one(1);
-  return first + (await one(2));
-}
-async function one(n: number) {
-  "use step";
-  return n;
-}
-`,
+  ...twoSteps,
   "workflows/fan.ts": `export async function fan() {
   "use workflow";
   const all = await Promise.all(Array.from({ length: 100 }, (_, n) => one(n)));

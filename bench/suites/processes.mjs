@@ -4,21 +4,13 @@ import { createApp } from "../app.mjs";
 import { durability, startPostgres } from "../postgres.mjs";
 import { ownVersion, quantile, table } from "../report.mjs";
 import { folder, freePort, root, scoped, start } from "../scratch.mjs";
+import { twoSteps } from "../workflows.mjs";
 
 /** How many processes share the work of a row. */
 const counts = [1, 2, 4];
 
 const workflows = {
-  "workflows/two.ts": `export async function two() {
-  "use workflow";
-  const first = await one(1);
-  return first + (await one(2));
-}
-async function one(n: number) {
-  "use step";
-  return n;
-}
-`,
+  ...twoSteps,
   "workflows/waits.ts": `export async function waits() {
   "use workflow";
   await check();

@@ -54,10 +54,7 @@ test("tries after 15, 30, 60 and again 60 seconds; then it has failed, with the 
 
 test("three tries by default; an error that is none", async () => {
   const one = await bench({ clock: true });
-  const failing = one.task("failing", () => {
-    // oxlint-disable-next-line no-throw-literal
-    throw "a\0b";
-  });
+  const failing = one.task("failing", () => Promise.reject("a\0b"));
   const id = await one.conductor.invoke(failing);
   await one.orchestrator({ tasks: [failing], defaultWorker: quick }).start();
   for (const attempts of [1, 2]) {
